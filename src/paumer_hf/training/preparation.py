@@ -1,0 +1,100 @@
+# Copyright 2026 The paumer_hf authors.
+# SPDX-License-Identifier: Apache-2.0
+"""From the fields of a recipe to what a training works with: data, augmentation, model and image processor."""
+
+from typing import Any
+
+from paumer_hf import PaumerConfig, PaumerForSemanticSegmentation, PaumerImageProcessor, PauseConfig
+from paumer_hf.data import (
+    DatasetDescription,
+    SegmentationDataset,
+    TrainingTransform,
+    get_dataset_description,
+    load_segmentation_dataset,
+)
+from paumer_hf.training.recipe import TrainingRecipe
+
+
+def describe_dataset(recipe: TrainingRecipe) -> DatasetDescription:
+    """The data set of a recipe: the registered description, with what the recipe says instead."""
+    names = ("image_column", "annotation_column", "id_column", "train_split", "validation_split", "label_mapping")
+    overrides: dict[str, Any] = {name: getattr(recipe, name) for name in names if getattr(recipe, name) is not None}
+    if recipe.class_names is not None:
+        overrides["class_names"] = tuple(recipe.class_names)
+    return get_dataset_description(recipe.dataset, **overrides)
+
+
+def load_split(recipe: TrainingRecipe, description: DatasetDescription, split: str) -> SegmentationDataset:
+    """The training or validation split of a recipe's data set."""
+    options: dict[str, Any] = {}
+    if description.name == "street_scenes" and recipe.dataset_path is None:
+        number = recipe.num_train_scenes if split == "train" else recipe.num_validation_scenes
+        options = {"size": pair(recipe.scene_size), "num_samples": number}
+    return load_segmentation_dataset(description, split, recipe.dataset_path, **options)
+
+
+def make_transform(recipe: TrainingRecipe) -> TrainingTransform:
+    """The augmentation of a recipe."""
+    return TrainingTransform(
+        crop_size=pair(recipe.crop_size),
+        resize_short_side=recipe.resize_short_side,
+        scale_range=pair(recipe.scale_range),
+        cat_max_ratio=recipe.cat_max_ratio,
+        flip_probability=recipe.flip_probability,
+        photometric_distortion=recipe.photometric_distortion,
+        image_mean=(recipe.image_mean[0], recipe.image_mean[1], recipe.image_mean[2]),
+        image_std=(recipe.image_std[0], recipe.image_std[1], recipe.image_std[2]),
+    )
+
+
+def make_model(recipe: TrainingRecipe, description: DatasetDescription) -> PaumerForSemanticSegmentation:
+    """A new model, or the one that the recipe starts from, with the classes of the data set.
+
+    Raises:
+        ValueError: If the checkpoint to start from has another number of classes.
+    """
+    names = ("train_pause_layers", "train_pause_ratios", "train_num_pause_layers", "train_pause_criterion")
+    fields = {name: getattr(recipe, name) for name in names if getattr(recipe, name) is not None}
+    fields = {"train_pause_seed": recipe.seed, **fields, **(recipe.config_overrides or {})}
+    labels = {"id2label": description.id2label, "label2id": description.label2id}
+    if recipe.init_from is None:
+        fields = {"image_size": pair(recipe.crop_size), **fields}
+        return PaumerForSemanticSegmentation(PaumerConfig.from_size(recipe.model_size, **labels, **fields))
+    config = PaumerConfig.from_pretrained(recipe.init_from)
+    if config.num_labels != description.num_labels:
+        raise ValueError(
+            f"`init_from` {recipe.init_from} has {config.num_labels} classes, but the data set {description.name!r} "
+            f"has {description.num_labels}. Start from a checkpoint of the same classes."
+        )
+    return PaumerForSemanticSegmentation.from_pretrained(recipe.init_from, **labels, **fields)
+
+
+def make_processor(recipe: TrainingRecipe) -> PaumerImageProcessor:
+    """The image processor that belongs to a recipe's model."""
+    height, width = pair(recipe.crop_size)
+    return PaumerImageProcessor(
+        size={"height": height, "width": width},
+        image_mean=list(recipe.image_mean),
+        image_std=list(recipe.image_std),
+    )
+
+
+def read_pause_config(text: str) -> PauseConfig:
+    """A pause configuration from its text form, or `dense`."""
+    return PauseConfig() if text == "dense" else PauseConfig.from_text(text)
+
+
+def pair(values: list | None) -> Any:
+    """A list of two from a recipe as the tuple that functions take; None stays None."""
+    return None if values is None else (values[0], values[1])
+
+
+__all__ = [
+    "describe_dataset",
+    "load_split",
+    "make_model",
+    "make_processor",
+    "make_transform",
+    "pair",
+    "read_pause_config",
+]

@@ -1,0 +1,304 @@
+# Copyright 2026 The paumer_hf authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The recipe of a training: one dataclass whose field names are the YAML keys and the command-line flags."""
+
+import argparse
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+
+@dataclass
+class TrainingRecipe:
+    """Everything that decides a training. Sizes are in pixels, (height, width); steps are optimiser steps.
+
+    Attributes:
+        output_dir: Folder of the training: checkpoints, the best and the last model, the log.
+        dataset: Name of a registered data set, or any name with `class_names` for one of your own.
+        dataset_path: Folder or Hub id that `datasets.load_dataset` reads; None for the description's own.
+        image_column: Column of the images, where it differs from the description's.
+        annotation_column: Column of the label maps, where it differs from the description's.
+        id_column: Column of the sample ids, where it differs from the description's.
+        train_split: Split to train on, where it differs from the description's.
+        validation_split: Split to evaluate on, where it differs from the description's.
+        class_names: Classes of a data set that is not registered.
+        label_mapping: From raw label values to classes; values that are not named are ignored.
+        scene_size: Size of generated scenes.
+        num_train_scenes: Number of generated training scenes.
+        num_validation_scenes: Number of generated validation scenes.
+        model_size: Standard size of a new model.
+        init_from: Folder or Hub id of a PAUMER checkpoint to start from, instead of a new model.
+        config_overrides: Fields of PaumerConfig that differ from the size's or the checkpoint's.
+        train_pause_layers: As in PaumerConfig, as are the next three; None keeps the model's.
+        train_pause_ratios: Lowest and highest ratio.
+        train_num_pause_layers: [1] is the paper's sampling, [1, 2, 3] covers several layers at once.
+        train_pause_criterion: "random" trains the random-pausing baseline.
+        crop_size: Size of the training crops.
+        resize_short_side: Short side of an image before the random resize; None keeps its size.
+        scale_range: Smallest and largest factor of the random resize.
+        cat_max_ratio: Largest share of one class in a crop.
+        flip_probability: Probability of mirroring.
+        photometric_distortion: Whether colours are distorted.
+        image_mean: Mean of each channel, on the scale 0 to 1.
+        image_std: Standard deviation of each channel, on the same scale.
+        max_steps: Number of optimiser steps.
+        batch_size: Images of an optimiser step over all processes and accumulated batches.
+        gradient_accumulation_steps: Batches that one optimiser step accumulates.
+        optimizer: "adamw", or "sgd" with Nesterov momentum.
+        learning_rate: Highest learning rate.
+        min_learning_rate: Learning rate at the end of the schedule.
+        lr_schedule: How the learning rate falls after the warm-up.
+        poly_power: Exponent of the polynomial schedule.
+        warmup_steps: Steps of linear warm-up.
+        momentum: Momentum of SGD.
+        betas: The two decay rates of AdamW.
+        weight_decay: Weight decay of matrices; vectors and embeddings have none.
+        max_grad_norm: Largest norm of the gradient; None does not clip.
+        mixed_precision: Precision of the computation; the weights stay in float32.
+        gradient_checkpointing: Whether to recompute activations in the backward pass, to save memory.
+        seed: Seed of the initial weights, the order of the samples, the augmentation and the pauses.
+        num_workers: Processes that load samples; 0 loads in the training process.
+        logging_steps: Steps between two lines of the log.
+        eval_steps: Steps between two evaluations; the end is always evaluated.
+        eval_pause_configs: What is evaluated, "dense" or such as "3:0.4,5:0.4"; the first decides what is best.
+        eval_window_size: Size of sliding windows; None takes the whole image.
+        eval_stride: Stride of sliding windows; None is the window size.
+        eval_resize_short_side: Short side of an image before the evaluation; None keeps its size.
+        eval_max_samples: Number of validation images; None takes all.
+        save_steps: Steps between two checkpoints.
+        save_total_limit: Number of checkpoints that are kept.
+        resume: Whether to go on from the newest checkpoint in `output_dir`.
+        report_to: Tracker of accelerate, such as "tensorboard"; None tracks nothing beyond the log.
+    """
+
+    output_dir: str = "runs/paumer"
+    dataset: str = "street_scenes"
+    dataset_path: str | None = None
+    image_column: str | None = None
+    annotation_column: str | None = None
+    id_column: str | None = None
+    train_split: str | None = None
+    validation_split: str | None = None
+    class_names: list[str] | None = None
+    label_mapping: dict[int, int] | None = None
+    scene_size: list[int] = dataclasses.field(default_factory=lambda: [128, 128])
+    num_train_scenes: int = 1000
+    num_validation_scenes: int = 100
+    model_size: Literal["tiny", "small", "base", "large"] = "tiny"
+    init_from: str | None = None
+    config_overrides: dict[str, Any] | None = None
+    train_pause_layers: list[int] | None = None
+    train_pause_ratios: list[float] | None = None
+    train_num_pause_layers: list[int] | None = None
+    train_pause_criterion: Literal["entropy", "random"] | None = None
+    crop_size: list[int] = dataclasses.field(default_factory=lambda: [512, 512])
+    resize_short_side: int | None = None
+    scale_range: list[float] = dataclasses.field(default_factory=lambda: [0.5, 2.0])
+    cat_max_ratio: float = 0.75
+    flip_probability: float = 0.5
+    photometric_distortion: bool = True
+    image_mean: list[float] = dataclasses.field(default_factory=lambda: [0.5, 0.5, 0.5])
+    image_std: list[float] = dataclasses.field(default_factory=lambda: [0.5, 0.5, 0.5])
+    max_steps: int = 80000
+    batch_size: int = 8
+    gradient_accumulation_steps: int = 1
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 1e-4
+    min_learning_rate: float = 0.0
+    lr_schedule: Literal["poly", "cosine", "constant"] = "poly"
+    poly_power: float = 0.9
+    warmup_steps: int = 0
+    momentum: float = 0.9
+    betas: list[float] = dataclasses.field(default_factory=lambda: [0.9, 0.999])
+    weight_decay: float = 0.0
+    max_grad_norm: float | None = None
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    gradient_checkpointing: bool = False
+    seed: int = 0
+    num_workers: int = 1
+    logging_steps: int = 20
+    eval_steps: int = 1000
+    eval_pause_configs: list[str] = dataclasses.field(default_factory=lambda: ["dense"])
+    eval_window_size: list[int] | None = None
+    eval_stride: list[int] | None = None
+    eval_resize_short_side: int | None = None
+    eval_max_samples: int | None = None
+    save_steps: int = 1000
+    save_total_limit: int = 2
+    resume: bool = False
+    report_to: str | None = None
+
+    def __post_init__(self) -> None:
+        """Bring every value to its declared type, then check the ranges."""
+        for name, hint in typing.get_type_hints(type(self)).items():
+            try:
+                setattr(self, name, _coerce(getattr(self, name), hint))
+            except (TypeError, ValueError, AttributeError) as error:
+                raise ValueError(f"`{name}` must be {_describe(hint)}, but is {getattr(self, name)!r}.") from error
+        self._check_ranges()
+        if self.warmup_steps >= self.max_steps:
+            raise ValueError(
+                f"`warmup_steps` must be below `max_steps`, but they are {self.warmup_steps} and {self.max_steps}."
+            )
+        if not self.eval_pause_configs:
+            raise ValueError('`eval_pause_configs` must name at least one configuration; "dense" pauses nothing.')
+
+    def _check_ranges(self) -> None:
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        for name in given.keys() & set(_POSITIVE):
+            if given[name] <= 0:
+                raise ValueError(f"`{name}` must be positive, but is {given[name]}.")
+        for name in _NOT_NEGATIVE:
+            if given[name] < 0:
+                raise ValueError(f"`{name}` must not be negative, but is {given[name]}.")
+        for name in given.keys() & set(_PAIRS):
+            if len(given[name]) != 2 or min(given[name]) <= 0:
+                raise ValueError(f"`{name}` must be two positive numbers, but is {given[name]}.")
+        for name in ("image_mean", "image_std"):
+            if len(given[name]) != 3:
+                raise ValueError(f"`{name}` must be three numbers, but is {given[name]}.")
+
+
+_POSITIVE = (
+    *("max_steps", "batch_size", "gradient_accumulation_steps", "learning_rate", "poly_power", "max_grad_norm"),
+    *("logging_steps", "eval_steps", "eval_max_samples", "save_steps", "save_total_limit"),
+    *("num_train_scenes", "num_validation_scenes", "resize_short_side", "eval_resize_short_side"),
+)
+_PAIRS = ("crop_size", "scene_size", "eval_window_size", "eval_stride", "scale_range", "betas")
+_NOT_NEGATIVE = ("min_learning_rate", "warmup_steps", "momentum", "weight_decay", "seed", "num_workers")
+
+
+def _coerce(value: Any, hint: Any) -> Any:
+    """`value` as the type `hint`; YAML reads 1e-3 as text."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        return None if value is None else _coerce(value, _without_none(hint))
+    if origin is Literal:
+        value = "no" if value is False else value  # what YAML makes of a bare `no`
+        if value not in arguments:
+            raise ValueError(value)
+        return value
+    if origin is list:
+        if isinstance(value, str):
+            raise TypeError(value)
+        return [_coerce(item, arguments[0]) for item in value]
+    if origin is dict:
+        return {_coerce(key, arguments[0]): _coerce(item, arguments[1]) for key, item in value.items()}
+    return value if hint is Any else _coerce_scalar(value, hint)
+
+
+def _coerce_scalar(value: Any, hint: type) -> Any:
+    if hint is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise TypeError(value)
+    return value
+
+
+def _without_none(hint: Any) -> Any:
+    """The type that an optional hint holds; other hints as they are."""
+    if typing.get_origin(hint) is not types.UnionType:
+        return hint
+    return next(argument for argument in typing.get_args(hint) if argument is not types.NoneType)
+
+
+def _describe(hint: Any) -> str:
+    """A type hint in words for an error message."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        return " or ".join(_describe(argument) for argument in arguments)
+    if origin is Literal:
+        return f"one of {list(arguments)}"
+    if origin is list:
+        return f"a list of {arguments[0].__name__}"
+    if origin is dict:
+        return "a mapping"
+    return "null" if hint is types.NoneType else hint.__name__
+
+
+def read_recipe(arguments: Sequence[str] | None = None) -> TrainingRecipe:
+    """Read a recipe from `--config FILE.yaml` and flags `--field value`, which win over the file.
+
+    Values of flags are written as in YAML; lists are written with spaces between their items.
+
+    Args:
+        arguments: The command line without the program; None takes this process's.
+
+    Raises:
+        SystemExit: With one sentence, if a field is unknown, or a value has the wrong type or range.
+    """
+    parser = argparse.ArgumentParser(
+        description="Train PAUMER. Every field of a recipe is a key of the YAML file and a flag.", allow_abbrev=False
+    )
+    parser.add_argument("--config", type=Path, help="YAML file of fields")
+    documentation = _field_documentation()
+    for field in dataclasses.fields(TrainingRecipe):
+        parser.add_argument(
+            f"--{field.name}", nargs="*", default=argparse.SUPPRESS, metavar="VALUE", help=documentation[field.name]
+        )
+    given = vars(parser.parse_args(arguments))
+    path = given.pop("config")
+    hints = typing.get_type_hints(TrainingRecipe)
+    try:
+        values = _read_yaml(path) if path is not None else {}
+        values.update({name: _parse_flag(name, items, hints[name]) for name, items in given.items()})
+        return TrainingRecipe(**values)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{parser.prog}: {error}") from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} must hold a mapping of recipe fields, but holds {type(values).__name__}.")
+    names = [field.name for field in dataclasses.fields(TrainingRecipe)]
+    for name in values:
+        if name not in names:
+            close = difflib.get_close_matches(str(name), names, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; the fields are {names}."
+            raise ValueError(f"{path} has the unknown field {name!r}{hint}")
+    return values
+
+
+def _parse_flag(name: str, items: list[str], hint: Any) -> Any:
+    """The value of a flag: a list where the field is one, else what YAML makes of the text; a bare flag is true."""
+    kind = _without_none(hint)
+    is_list = typing.get_origin(kind) is list
+    if items == ["null"] and kind is not hint:
+        return None
+    if str in (kind, *typing.get_args(kind)) and typing.get_origin(kind) is not dict:
+        values: list[Any] = list(items)  # text stays as it is: "3:0.4" would be a mapping, "no" a boolean
+    elif typing.get_origin(kind) is Literal:
+        values = list(items)
+    else:
+        try:
+            values = [yaml.safe_load(item) for item in items]
+        except yaml.YAMLError as error:
+            raise ValueError(f"--{name} must be written as in YAML, but is {' '.join(items)!r}.") from error
+    if is_list:
+        return values[0] if len(values) == 1 and isinstance(values[0], list) else values
+    if not items and kind is bool:
+        return True
+    if len(items) != 1:
+        raise ValueError(f"--{name} takes one value, but has {len(items)}.")
+    return values[0]
+
+
+def _field_documentation() -> dict[str, str]:
+    """The lines of the class documentation, field by field: one text serves readers and `--help`."""
+    lines = (TrainingRecipe.__doc__ or "").partition("Attributes:")[2].splitlines()
+    entries = (line.strip().partition(": ") for line in lines if line.strip())
+    return {name: text.replace("%", "%%") for name, _, text in entries}
+
+
+__all__ = ["TrainingRecipe", "read_recipe"]
