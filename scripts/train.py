@@ -15,7 +15,7 @@ def main() -> None:
     recipe = read_recipe()
     try:
         results = train(recipe)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ArithmeticError) as error:
         raise SystemExit(f"train.py: {error}") from error
     for result in results["evaluation"]:
         print(f"{result['pause_config'] or 'dense':>24}  mIoU {100 * result['mean_iou']:.2f}")

@@ -32,7 +32,8 @@ def learning_rate(recipe: TrainingRecipe, step: int) -> float:
 
 def make_optimizer(model: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimizer:
     """The optimiser of a recipe; weight decay is for matrices alone, not for biases, norms and embeddings."""
-    decayed, others = [], []
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         is_matrix = parameter.ndim > 1 and not name.endswith(EMBEDDINGS)
         (decayed if is_matrix else others).append(parameter)

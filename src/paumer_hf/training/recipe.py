@@ -14,6 +14,9 @@ from typing import Any, Literal
 
 import yaml
 
+# `Literal[...] | None` is the older of the two.
+UNIONS = (types.UnionType, typing.Union)
+
 
 @dataclass
 class TrainingRecipe:
@@ -178,7 +181,7 @@ _NOT_NEGATIVE = ("min_learning_rate", "warmup_steps", "momentum", "weight_decay"
 def _coerce(value: Any, hint: Any) -> Any:
     """`value` as the type `hint`; YAML reads 1e-3 as text."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is types.UnionType:
+    if origin in UNIONS:
         return None if value is None else _coerce(value, _without_none(hint))
     if origin is Literal:
         value = "no" if value is False else value  # what YAML makes of a bare `no`
@@ -204,7 +207,7 @@ def _coerce_scalar(value: Any, hint: type) -> Any:
 
 def _without_none(hint: Any) -> Any:
     """The type that an optional hint holds; other hints as they are."""
-    if typing.get_origin(hint) is not types.UnionType:
+    if typing.get_origin(hint) not in UNIONS:
         return hint
     return next(argument for argument in typing.get_args(hint) if argument is not types.NoneType)
 
@@ -212,7 +215,7 @@ def _without_none(hint: Any) -> Any:
 def _describe(hint: Any) -> str:
     """A type hint in words for an error message."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is types.UnionType:
+    if origin in UNIONS:
         return " or ".join(_describe(argument) for argument in arguments)
     if origin is Literal:
         return f"one of {list(arguments)}"
