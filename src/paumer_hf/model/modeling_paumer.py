@@ -32,11 +32,18 @@ from .pause_sampling import PauseSampler
 from .transformer_layer import PaumerAttention, PaumerLayer
 
 
+try:
+    from transformers.utils import resolve_revision
+except ImportError:  # versions before it load every file of the revision as it is at that moment
+    resolve_revision = None
+
 # What save_pretrained hands on to push_to_hub.
 PUSH_ARGUMENTS = ("repo_id", "commit_message", "private", "create_pr", "revision", "commit_description", "tags")
 
 # What from_pretrained uses to find a file of the checkpoint.
 DOWNLOAD_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
+
+RESOLVE_ARGUMENTS = ("cache_dir", "local_files_only", "revision", "token")
 
 
 @dataclass
@@ -198,6 +205,10 @@ class PaumerPreTrainedModel(PreTrainedModel):
         Raises:
             ValueError: If `pause_config.json` is invalid or does not fit the model, or `pause_config` is refused.
         """
+        if resolve_revision is not None and pretrained_model_name_or_path is not None:
+            # One commit for the weights and for the pause configurations, also if the Hub page changes meanwhile.
+            pinned = {name: kwargs[name] for name in RESOLVE_ARGUMENTS if kwargs.get(name) is not None}
+            kwargs["revision"] = resolve_revision(pretrained_model_name_or_path, **pinned) or "main"
         download = {name: kwargs[name] for name in DOWNLOAD_ARGUMENTS if kwargs.get(name) is not None}
         loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
@@ -207,7 +218,6 @@ class PaumerPreTrainedModel(PreTrainedModel):
                 pretrained_model_name_or_path,
                 PAUSE_CONFIG_NAME,
                 _raise_exceptions_for_missing_entries=False,
-                _raise_exceptions_for_connection_errors=False,
                 **download,
             )
         if path is not None:
