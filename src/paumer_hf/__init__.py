@@ -5,8 +5,11 @@
 Importing the package registers its classes with transformers' Auto classes.
 """
 
-from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForSemanticSegmentation
+from transformers import AutoConfig, AutoModel, AutoModelForSemanticSegmentation
 from transformers.models.auto import modeling_auto
+
+# The name in transformers itself asks for torchvision in version 5.17.
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from paumer_hf.model import (
     PaumerConfig,

@@ -14,7 +14,8 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState, PartialState
 from safetensors.torch import load_file
-from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
+from transformers import AutoModelForSemanticSegmentation
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from paumer_hf.training import TrainingRecipe, train
 from paumer_hf.training import loop as loop_module
