@@ -1,0 +1,346 @@
+# Copyright 2026 The paumer_hf authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of what PAUMER does to an image: the segmentation, which patches pause where, and the entropy behind it."""
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from paumer_hf import PauseConfig
+
+
+Colour = tuple[int, int, int]
+
+# Anchors of two sequential colour scales that people with any colour vision can order, and that stay apart in grey:
+# from blue to yellow for layers, from black over red to pale yellow for entropy. Darker layers could be mistaken for a
+# dark photograph.
+LAYER_SCALE: tuple[Colour, ...] = ((59, 72, 170), (33, 145, 140), (94, 201, 98), (253, 231, 37))
+ENTROPY_SCALE: tuple[Colour, ...] = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
+
+INK, PAPER, FAINT = (25, 25, 25), (255, 255, 255), (110, 110, 110)
+MARGIN, GAP = 24, 20
+TITLE_SIZE, TEXT_SIZE = 24, 18
+
+
+@dataclass(frozen=True)
+class FigureRow:
+    """What one pause configuration made of an image.
+
+    Attributes:
+        pause_config: The configuration.
+        label_map: (height, width) of the image, class indices.
+        pause_map: (rows, columns) of the patches, the layer after which each paused, 0 for never.
+        entropy: (rows, columns), in nats.
+        entropy_title: Of which prediction it is the entropy.
+    """
+
+    pause_config: PauseConfig
+    label_map: np.ndarray
+    pause_map: np.ndarray
+    entropy: np.ndarray
+    entropy_title: str
+
+
+def scale_colours(anchors: Sequence[Colour], places: np.ndarray) -> np.ndarray:
+    """Colours at places in [0, 1] of a scale: (..., 3), uint8."""
+    positions = np.linspace(0, 1, len(anchors))
+    channels = [np.interp(places, positions, channel) for channel in np.asarray(anchors).T]
+    return np.stack(channels, axis=-1).round().astype(np.uint8)
+
+
+def layer_colours(layers: Sequence[int]) -> dict[int, Colour]:
+    """A colour for each pause layer, from dark for the first to bright for the last."""
+    ordered = sorted(set(layers))
+    places = np.linspace(0, 1, len(ordered)) if len(ordered) > 1 else np.full(len(ordered), 0.5)
+    return {
+        layer: (int(red), int(green), int(blue))
+        for layer, (red, green, blue) in zip(ordered, scale_colours(LAYER_SCALE, places), strict=True)
+    }
+
+
+def overlay_segmentation(
+    image: Image.Image, label_map: np.ndarray, palette: Sequence[Colour], opacity: float = 0.6
+) -> Image.Image:
+    """The image, tinted with the colour of each pixel's class.
+
+    Args:
+        image: The image.
+        label_map: (height, width) of the image. Indices without a colour, such as 255 for no class, leave the image.
+        palette: Colour of each class.
+        opacity: Of the tint, from 0 for the image alone to 1 for the colours alone.
+
+    Raises:
+        ValueError: If the label map has another size than the image.
+    """
+    label_map = np.asarray(label_map)
+    if label_map.shape != (image.height, image.width):
+        raise ValueError(
+            f"`label_map` must have the height and width of the image, {(image.height, image.width)}, but has the "
+            f"shape {label_map.shape}. Resize it to the nearest value."
+        )
+    pixels = np.asarray(image.convert("RGB"), dtype=np.float32)
+    coloured = (label_map >= 0) & (label_map < len(palette))
+    colours = np.asarray(palette, dtype=np.float32)[np.where(coloured, label_map, 0)]
+    tinted = np.where(coloured[..., None], (1 - opacity) * pixels + opacity * colours, pixels)
+    return Image.fromarray(tinted.round().astype(np.uint8))
+
+
+def draw_pause_map(
+    image: Image.Image,
+    pause_map: np.ndarray,
+    patch_size: int,
+    colours: Mapping[int, Colour] | None = None,
+    opacity: float = 0.8,
+) -> Image.Image:
+    """The image under the patches that paused, each in the colour of its pause layer; active patches show the image.
+
+    Args:
+        image: The image as the model saw it.
+        pause_map: (rows, columns) of the patches, the layer after which each paused, 0 for never.
+        patch_size: Pixels along a side of a patch.
+        colours: Colour of each pause layer; made from those in `pause_map` where none are given.
+        opacity: Of the colours.
+
+    Raises:
+        ValueError: If the patches do not cover the image, or a layer has no colour.
+    """
+    pause_map = np.asarray(pause_map)
+    layers = sorted(set(pause_map.flatten().tolist()) - {0})
+    colours = layer_colours(layers) if colours is None else colours
+    missing = [layer for layer in layers if layer not in colours]
+    if missing:
+        raise ValueError(f"`colours` must have a colour for each pause layer, but has none for {missing}. Add them.")
+    label_map = _to_pixels(pause_map, patch_size, image.size)
+    # Grey under the colours, so that only they tell the layers apart.
+    grey = Image.merge("RGB", [image.convert("L")] * 3)
+    palette = [colours.get(layer, INK) for layer in range(max([0, *layers]) + 1)]
+    paused = overlay_segmentation(grey, label_map, palette, opacity)
+    return Image.composite(paused, image.convert("RGB"), Image.fromarray((label_map > 0).astype(np.uint8) * 255))
+
+
+def draw_entropy(
+    entropy: np.ndarray, patch_size: int, size: tuple[int, int], maximum: float | None = None
+) -> Image.Image:
+    """The entropy of each patch's prediction: black for none, bright for much.
+
+    Args:
+        entropy: (rows, columns) of the patches.
+        patch_size: Pixels along a side of a patch.
+        size: (width, height) of the image, as Pillow has it.
+        maximum: The entropy of the brightest colour; that of the map where it is not given.
+    """
+    entropy = np.asarray(entropy, dtype=np.float64)
+    maximum = float(entropy.max()) if maximum is None else maximum
+    places = np.clip(entropy / max(maximum, 1e-9), 0, 1)
+    return Image.fromarray(_to_pixels(scale_colours(ENTROPY_SCALE, places), patch_size, size))
+
+
+def _to_pixels(patches: np.ndarray, patch_size: int, size: tuple[int, int]) -> np.ndarray:
+    """Repeat each patch's value over its pixels, without those that the model padded."""
+    width, height = size
+    rows, columns = patches.shape[:2]
+    if (rows, columns) != (-(-height // patch_size), -(-width // patch_size)):
+        raise ValueError(
+            f"{rows} x {columns} patches of {patch_size} pixels do not cover an image of height {height} and width "
+            f"{width}. Pass the image as the model saw it."
+        )
+    return patches.repeat(patch_size, axis=0).repeat(patch_size, axis=1)[:height, :width]
+
+
+def compose_figure(
+    title: str,
+    image: Image.Image,
+    rows: Sequence[FigureRow],
+    patch_size: int,
+    palette: Sequence[Colour],
+    class_names: Sequence[str],
+    panel_width: int = 480,
+) -> Image.Image:
+    """One row for each pause configuration: segmentation, pause map and entropy, with titles and legends.
+
+    Args:
+        title: Of the whole figure.
+        image: The image as the model saw it.
+        rows: What each pause configuration made of it. The colours mean the same in all rows.
+        patch_size: Pixels along a side of a patch.
+        palette: Colour of each class.
+        class_names: Name of each class.
+        panel_width: Width of a panel in pixels; an image in portrait format becomes narrower.
+
+    Raises:
+        ValueError: If there is no row, or the maps do not fit the image.
+    """
+    if not rows:
+        raise ValueError("`rows` must hold at least one pause configuration, but is empty.")
+    colours = layer_colours([layer for row in rows for layer in row.pause_config.pause_ratios])
+    maximum = max(float(np.max(row.entropy)) for row in rows)
+    size = _panel_size(image.size, panel_width)
+    strips = [_write(title, TITLE_SIZE)]
+    for row in rows:
+        panels = [
+            ("segmentation", overlay_segmentation(image, row.label_map, palette)),
+            (
+                "where patches pause" if row.pause_config else "image",
+                draw_pause_map(image, row.pause_map, patch_size, colours),
+            ),
+            (row.entropy_title, draw_entropy(row.entropy, patch_size, image.size, maximum)),
+        ]
+        legends = [
+            _draw_key(_class_key(row.label_map, palette, class_names), panel_width),
+            _draw_key(_pause_key(row.pause_map, colours), panel_width),
+            _draw_scale(maximum, panel_width),
+        ]
+        # Labels and edges of patches must stay as they are; only the photograph may be smoothed.
+        resized = [panel.resize(size, Image.Resampling.LANCZOS) for _, panel in panels[:2]]
+        resized.append(panels[2][1].resize(size, Image.Resampling.NEAREST))
+        stacks = [
+            _stack([_write(caption, TEXT_SIZE, FAINT), panel, legend], 6)
+            for (caption, _), panel, legend in zip(panels, resized, legends, strict=True)
+        ]
+        strips.append(_stack([_write(_row_title(row), TITLE_SIZE), _beside(stacks, panel_width)], 8))
+    return _frame(_stack(strips, GAP))
+
+
+def _panel_size(size: tuple[int, int], panel_width: int) -> tuple[int, int]:
+    """Width and height of a panel: as wide as asked for, but not higher than that by half."""
+    scale = min(panel_width / size[0], 1.5 * panel_width / size[1])
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _row_title(row: FigureRow) -> str:
+    if not row.pause_config:
+        return "dense: no patch pauses"
+    active = 100 * float(np.mean(np.asarray(row.pause_map) == 0))
+    random = " at random" if row.pause_config.criterion == "random" else ""
+    return f"{row.pause_config.to_text()}{random}: {active:.0f} % of the patches active at the end"
+
+
+def _class_key(
+    label_map: np.ndarray, palette: Sequence[Colour], class_names: Sequence[str]
+) -> list[tuple[Colour, str]]:
+    """The classes in the map, the largest first; of many the twelve largest."""
+    labels, counts = np.unique(label_map, return_counts=True)
+    present = [int(labels[i]) for i in np.argsort(-counts) if 0 <= labels[i] < len(class_names)]
+    key: list[tuple[Colour, str]] = [(palette[label], class_names[label]) for label in present[:12]]
+    return key + ([(PAPER, f"and {len(present) - 12} more")] if len(present) > 12 else [])
+
+
+def _pause_key(pause_map: np.ndarray, colours: Mapping[int, Colour]) -> list[tuple[Colour, str]]:
+    """The pause layers in the map, and how many patches stay active."""
+    shares = {layer: 100 * float(np.mean(np.asarray(pause_map) == layer)) for layer in (0, *colours)}
+    key = [(colours[layer], f"after layer {layer}: {shares[layer]:.0f} %") for layer in colours if shares[layer]]
+    return [*key, (PAPER, f"never, image visible: {shares[0]:.0f} %")]
+
+
+def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size)
+
+
+def _write(text: str, size: int, colour: Colour = INK) -> Image.Image:
+    """A line of text, as large as it needs to be."""
+    font = _font(size)
+    line = Image.new("RGB", (int(font.getlength(text)) + 2, round(size * 1.35)), PAPER)
+    ImageDraw.Draw(line).text((0, 0), text, font=font, fill=colour)
+    return line
+
+
+def _draw_key(entries: Sequence[tuple[Colour, str]], width: int) -> Image.Image:
+    """Colours with their meanings, in as many lines as the width asks for."""
+    swatch, space, lines = TEXT_SIZE, 16, [[]]  # type: ignore[var-annotated]
+    for colour, text in entries:
+        label = _write(text, TEXT_SIZE)
+        used = sum(swatch + 8 + other.width + space for _, other in lines[-1])
+        if lines[-1] and used + swatch + 8 + label.width > width:
+            lines.append([])
+        lines[-1].append((colour, label))
+    height = round(TEXT_SIZE * 1.35) + 4
+    needed = max(sum(swatch + 8 + label.width + space for _, label in line) for line in lines)
+    key = Image.new("RGB", (max(width, needed), height * len(lines)), PAPER)
+    draw = ImageDraw.Draw(key)
+    for number, line in enumerate(lines):
+        left, top = 0, number * height
+        for colour, label in line:
+            draw.rectangle((left, top + 3, left + swatch - 1, top + 2 + swatch), fill=colour, outline=FAINT)
+            key.paste(label, (left + swatch + 8, top))
+            left += swatch + 8 + label.width + space
+    return key
+
+
+def _draw_scale(maximum: float, width: int) -> Image.Image:
+    """The scale of the entropy, from nothing to `maximum`."""
+    low, high = _write("0", TEXT_SIZE), _write(f"{maximum:.2f} nats", TEXT_SIZE)
+    bar_width = max(20, width - low.width - high.width - 24)
+    bar = np.tile(scale_colours(ENTROPY_SCALE, np.linspace(0, 1, bar_width)), (TEXT_SIZE, 1, 1))
+    return _beside([low, Image.fromarray(bar), high], 0, 10)
+
+
+def _stack(parts: Sequence[Image.Image], gap: int) -> Image.Image:
+    """Pictures below each other, at the left."""
+    height = sum(part.height for part in parts) + gap * (len(parts) - 1)
+    stack = Image.new("RGB", (max(part.width for part in parts), height), PAPER)
+    top = 0
+    for part in parts:
+        stack.paste(part, (0, top))
+        top += part.height + gap
+    return stack
+
+
+def _beside(parts: Sequence[Image.Image], width: int, gap: int = GAP) -> Image.Image:
+    """Pictures side by side, at the top, each at least `width` wide."""
+    widths = [max(width, part.width) for part in parts]
+    strip = Image.new("RGB", (sum(widths) + gap * (len(parts) - 1), max(part.height for part in parts)), PAPER)
+    left = 0
+    for part, part_width in zip(parts, widths, strict=True):
+        strip.paste(part, (left, 0))
+        left += part_width + gap
+    return strip
+
+
+def _frame(picture: Image.Image) -> Image.Image:
+    framed = Image.new("RGB", (picture.width + 2 * MARGIN, picture.height + 2 * MARGIN), PAPER)
+    framed.paste(picture, (MARGIN, MARGIN))
+    return framed
+
+
+def label_map_image(label_map: np.ndarray, palette: Sequence[Colour]) -> Image.Image:
+    """A palette image whose values are the class indices and whose colours are those of the classes, others black."""
+    indexed = Image.fromarray(np.asarray(label_map).astype(np.uint8)).convert("P")
+    levels = [level for colour in palette for level in colour]
+    # A shorter palette would make the PNG writer use fewer bits and cut off 255, the mark of pixels without a class.
+    indexed.putpalette(levels + [0] * (3 * 256 - len(levels)))
+    return indexed
+
+
+def save_png(image: Image.Image, path: str | os.PathLike) -> None:
+    """Write a PNG in one step: an existing file is replaced by a whole one or stays."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            image.save(file, format="PNG")
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)  # mkstemp's own permissions are for secrets
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+__all__ = [
+    "FigureRow",
+    "compose_figure",
+    "draw_entropy",
+    "draw_pause_map",
+    "label_map_image",
+    "layer_colours",
+    "overlay_segmentation",
+    "save_png",
+    "scale_colours",
+]
