@@ -74,7 +74,7 @@ def test_writes_models_log_results_and_the_last_checkpoints(tmp_path):
     results = run(tiny_recipe(tmp_path / "run", save_total_limit=1))
     output = tmp_path / "run"
     assert [path.name for path in (output / "checkpoints").iterdir()] == ["step-00000006"]
-    assert json.loads((output / "results.json").read_text()) == results
+    assert json.loads((output / "results.json").read_text())["step"] == results["step"] == 6
     assert [result["pause_config"] for result in results["evaluation"]] == ["", "3:0.5"]
     lines = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss" in line] == [2, 4, 6]

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from paumer_hf import PaumerImageProcessor
 from paumer_hf.data import SegmentationDataset
+from paumer_hf.evaluation.results import environment_conditions, write_results, write_text
 from paumer_hf.evaluation.semantic_evaluation import evaluate_model
 from paumer_hf.training.checkpoints import list_checkpoints, load_checkpoint, replace_folder, save_checkpoint
 from paumer_hf.training.optimization import learning_rate, make_optimizer
@@ -44,7 +44,8 @@ def train(recipe: TrainingRecipe) -> dict[str, Any]:
     and `results.json` (the last evaluation).
 
     Returns:
-        The last evaluation: `step`, `seconds`, and `evaluation` with a result for each of `eval_pause_configs`.
+        The last evaluation: `step`, `seconds`, `evaluation` with a result for each of `eval_pause_configs`, and the
+        `conditions` that it holds under.
 
     Raises:
         ValueError: If fields of the recipe contradict each other, the model or the data.
@@ -110,7 +111,8 @@ def train(recipe: TrainingRecipe) -> dict[str, Any]:
         log.finish_step(step, is_last)
         if step % recipe.eval_steps == 0 or is_last:
             evaluation = evaluate(accelerator.unwrap_model(model))
-            results = {"step": step, "seconds": log.seconds(), "evaluation": evaluation}
+            conditions = environment_conditions(accelerator.device)
+            results = {"step": step, "seconds": log.seconds(), "evaluation": evaluation, "conditions": conditions}
             log.add_evaluation(step, evaluation)
             if evaluation[0]["mean_iou"] > best:
                 best = evaluation[0]["mean_iou"]
@@ -177,7 +179,7 @@ class TrainingLog:
         self.shown: dict[str, str] = {}
         if accelerator.is_main_process:
             self.output.mkdir(parents=True, exist_ok=True)
-            self._write("recipe.yaml", yaml.safe_dump(dataclasses.asdict(recipe), sort_keys=False))
+            write_text(self.output / "recipe.yaml", yaml.safe_dump(dataclasses.asdict(recipe), sort_keys=False))
         if recipe.report_to is not None:
             accelerator.init_trackers("tracking")
         self.progress = tqdm(
@@ -227,7 +229,7 @@ class TrainingLog:
         """Write the results and close what is open."""
         self.progress.close()
         if self.accelerator.is_main_process:
-            self._write("results.json", json.dumps(results, indent=2) + "\n")
+            write_results(self.output / "results.json", results)
         self.accelerator.end_training()
 
     def _show(self, **values: str) -> None:
@@ -239,11 +241,6 @@ class TrainingLog:
             with (self.output / "log.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps({**values, "seconds": self.seconds()}) + "\n")
         self.accelerator.log({name: value for name, value in values.items() if name != "step"}, step=values["step"])
-
-    def _write(self, name: str, text: str) -> None:
-        temporary = self.output / f".{name}.tmp"
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, self.output / name)
 
 
 def save_model(accelerator: Accelerator, model: torch.nn.Module, processor: PaumerImageProcessor, path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import yaml
 
+
 # `Literal[...] | None` is the older of the two.
 UNIONS = (types.UnionType, typing.Union)
 

@@ -1,0 +1,53 @@
+# Copyright 2026 The paumer_hf authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The README: its code runs, its commands exist, its numbers are those of the results files."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from paumer_hf import PaumerConfig, PaumerForSemanticSegmentation, PaumerImageProcessor
+
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_code_runs_as_printed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = PaumerConfig(image_size=32, patch_size=8, hidden_size=16, num_hidden_layers=6, num_attention_heads=2)
+    PaumerForSemanticSegmentation(config).save_pretrained("runs/demo/best")
+    PaumerImageProcessor(size={"height": 32, "width": 32}).save_pretrained("runs/demo/best")
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save("street.png")
+    names: dict = {}
+    for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        exec(block, names)
+    assert tuple(names["label_map"].shape) == (40, 60)
+    assert names["model"].pause_config == names["PauseConfig"]({3: 0.4, 5: 0.4})
+    assert not names["outputs"].pause_map.any()
+
+
+def test_the_files_and_recipes_that_it_names_are_there():
+    for name in re.findall(r"scripts/[\w/]+\.(?:py|yaml)", README):
+        assert (ROOT / name).is_file(), name
+    for line in re.findall(r"^\| (`.*?) \|", README, re.MULTILINE):
+        for name in re.findall(r"`([\w/.]+)`", line):
+            folders = (ROOT, ROOT / "src" / "paumer_hf", ROOT / "src" / "paumer_hf" / "model")
+            assert any((folder / name).exists() for folder in folders), name
+
+
+def test_the_numbers_are_those_of_the_results_files():
+    command = [sys.executable, str(ROOT / "scripts" / "render_readme.py"), "--check"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("target", ["demo", "test"])
+def test_make_has_the_two_commands(target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
