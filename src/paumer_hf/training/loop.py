@@ -69,12 +69,13 @@ def train(recipe: TrainingRecipe) -> dict[str, Any]:
     if recipe.gradient_checkpointing:
         model.gradient_checkpointing_enable()
 
-    accelerator.register_for_checkpointing(model.pause_sampler)
+    sampler = model.pause_sampler
     model, optimizer = accelerator.prepare(model, make_optimizer(model, recipe))
-    state: dict[str, Any] = {"step": 0, "best": -1.0}
+    step, best = 0, -1.0
     if recipe.resume:
         state = load_checkpoint(accelerator, output / "checkpoints")
-    step, best = state["step"], state["best"]
+        step, best = state["step"], state["best"]
+        sampler.load_state_dict(state["pause_sampler"])
     check_steps(recipe, step)
     loader = make_loader(
         TrainingSamples(train_data, make_transform(recipe), recipe.seed),
@@ -118,7 +119,8 @@ def train(recipe: TrainingRecipe) -> dict[str, Any]:
                 best = evaluation[0]["mean_iou"]
                 save_model(accelerator, model, processor, output / "best")
         if step % recipe.save_steps == 0 or is_last:
-            save_checkpoint(accelerator, output / "checkpoints", step, {"best": best}, recipe.save_total_limit)
+            state = {"best": best, "pause_sampler": sampler.state_dict()}
+            save_checkpoint(accelerator, output / "checkpoints", step, state, recipe.save_total_limit)
 
     save_model(accelerator, model, processor, output / "last")
     log.close(results)
