@@ -1,0 +1,106 @@
+# Copyright 2026 The paumer_hf authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Mean intersection over union from one confusion matrix over a whole data set."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def to_label_tensor(labels: Any, device: torch.device | str | None = None) -> Tensor:
+    """Turn a label map (tensor, array or nested list) into a flat int64 tensor."""
+    tensor = labels if isinstance(labels, Tensor) else torch.as_tensor(np.asarray(labels).astype(np.int64))
+    if tensor.is_floating_point() or tensor.is_complex():
+        raise ValueError(f"Label maps hold integers, got dtype {tensor.dtype}. Take the argmax of the logits first.")
+    return tensor.to(device=device, dtype=torch.int64).flatten()
+
+
+class ConfusionMatrix:
+    """Counts, over any number of label maps, how often each class was predicted for each class.
+
+    The matrix is a plain tensor, so the counts of several processes are joined by summing it, for example with
+    `accelerator.reduce(confusion_matrix.matrix, reduction="sum")`.
+
+    Args:
+        num_labels: Number of classes.
+        ignore_index: Reference value whose pixels are left out.
+        device: Where the matrix lives and label maps are counted.
+
+    Attributes:
+        matrix: int64 `(num_labels, num_labels)`: row = reference class, column = predicted class.
+    """
+
+    def __init__(self, num_labels: int, ignore_index: int = 255, device: torch.device | str | None = None):
+        if num_labels < 1:
+            raise ValueError(f"num_labels must be at least 1, got {num_labels}.")
+        self.num_labels = num_labels
+        self.ignore_index = ignore_index
+        self.matrix = torch.zeros(num_labels, num_labels, dtype=torch.int64, device=device)
+
+    def update(self, predictions: Any, references: Any, counts: Any = None) -> None:
+        """Add label maps of equal size; predictions may be anything where the reference is ignored.
+
+        Args:
+            predictions: Predicted classes, integers of any shape.
+            references: Reference classes, as many.
+            counts: How often each pair occurs, as many; once each by default.
+        """
+        predicted = to_label_tensor(predictions, self.matrix.device)
+        reference = to_label_tensor(references, self.matrix.device)
+        if predicted.shape != reference.shape:
+            raise ValueError(
+                f"predictions ({predicted.numel()} pixels) and references ({reference.numel()} pixels) must have the "
+                "same size. Upsample the predictions to the size of the references."
+            )
+        counted = reference != self.ignore_index
+        predicted, reference = predicted[counted], reference[counted]
+        self._check_range("predictions", predicted)
+        self._check_range("references", reference)
+        cells = reference * self.num_labels + predicted
+        if counts is None:
+            self.matrix += torch.bincount(cells, minlength=self.num_labels**2).view_as(self.matrix)
+        else:
+            self.matrix.view(-1).index_add_(0, cells, to_label_tensor(counts, self.matrix.device)[counted])
+
+    def _check_range(self, name: str, labels: Tensor) -> None:
+        if labels.numel() == 0:
+            return
+        low, high = (int(value) for value in labels.aminmax())
+        if low < 0 or high >= self.num_labels:
+            raise ValueError(
+                f"{name} must lie in 0 .. {self.num_labels - 1} (num_labels={self.num_labels}) wherever the reference "
+                f"is not ignore_index={self.ignore_index}, got {low if low < 0 else high}. Check num_labels and the "
+                "label mapping of the data set."
+            )
+
+
+def compute_mean_iou(matrix: Tensor) -> dict[str, Any]:
+    """Compute the results of the Hub's `mean_iou` metric from a confusion matrix.
+
+    A class that occurs neither in the references nor in the predictions has no IoU, one that does not occur in the
+    references has no accuracy; both are nan and left out of the means.
+
+    Args:
+        matrix: Counts `(num_labels, num_labels)`, row = reference class, column = predicted class.
+
+    Returns:
+        `mean_iou`, `mean_accuracy` and `overall_accuracy` as floats, `per_category_iou` and `per_category_accuracy` as
+        lists of `num_labels` floats.
+    """
+    counts = matrix.detach().cpu().to(torch.float64)
+    hits = counts.diagonal()
+    references, predictions = counts.sum(1), counts.sum(0)
+    iou = hits / (references + predictions - hits)  # 0 / 0 is nan: the class does not occur
+    accuracy = hits / references
+    return {
+        "mean_iou": iou.nanmean().item(),
+        "mean_accuracy": accuracy.nanmean().item(),
+        "overall_accuracy": (hits.sum() / references.sum()).item(),
+        "per_category_iou": iou.tolist(),
+        "per_category_accuracy": accuracy.tolist(),
+    }
+
+
+__all__ = ["ConfusionMatrix", "compute_mean_iou", "to_label_tensor"]
