@@ -39,8 +39,7 @@ class Arguments:
     )
     criteria: list[str] = field(default_factory=lambda: ["entropy"], metadata={"help": "entropy, random, or both."})
     batch_size: int = field(default=1, metadata={"help": "Images in a call."})
-    num_rounds: int = field(default=7, metadata={"help": "How often each configuration is timed."})
-    num_warmups: int = field(default=1, metadata={"help": "Calls of each configuration before the first round."})
+    rounds: int = field(default=7, metadata={"help": "How often each configuration is timed."})
     calls_per_round: int = field(default=1, metadata={"help": "Calls in a timing; more on fast devices."})
     threads: int | None = field(default=None, metadata={"help": "Threads of torch on the CPU."})
     dtype: Literal["float32", "bfloat16", "float16"] = field(default="float32", metadata={"help": "Of the model."})
@@ -75,17 +74,16 @@ def main() -> None:
     if arguments.tune_malloc:
         restart_with_tuned_malloc()
     try:
-        if len(arguments.image_size) > 2:
-            raise ValueError("--image_size takes a side, or a height and a width.")
         evaluations = read_results(arguments.evaluation)["results"] if arguments.evaluation else []
         model = load(arguments)
         presets = {"default": model.pause_config, **model.pause_presets}
         measured = measure_throughput(
             model,
             select_pause_configs(arguments.pause_configs, model.config.num_hidden_layers, presets, arguments.criteria),
-            image_size=(arguments.image_size[0], arguments.image_size[-1]),
+            image_size=arguments.image_size * (2 if len(arguments.image_size) == 1 else 1),
             num_threads=arguments.threads,
-            **{name: getattr(arguments, name) for name in SETTINGS},
+            num_rounds=arguments.rounds,
+            **{name: getattr(arguments, name) for name in ("batch_size", "calls_per_round", "compile", "seed")},
         )
         measured["conditions"] |= {"model": arguments.model or arguments.size}
         rows = join_results(evaluations, measured["results"]) or measured["results"]
@@ -98,8 +96,6 @@ def main() -> None:
     except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f"benchmark.py: {error}") from error
 
-
-SETTINGS = ("batch_size", "num_rounds", "num_warmups", "calls_per_round", "compile", "seed")
 
 if __name__ == "__main__":
     main()

@@ -21,6 +21,7 @@ from transformers import AutoModelForSemanticSegmentation
 
 import paumer_hf
 from paumer_hf.data import get_dataset_description, load_segmentation_dataset
+from paumer_hf.evaluation.throughput import TUNED_MALLOC
 
 
 SCRIPTS = Path(__file__).parent
@@ -35,27 +36,11 @@ def main() -> None:
         print("Training a small PAUMER on street scenes; this takes a few minutes.")
         recipe = ["--config", SCRIPTS / "recipes" / "street_scenes_demo.yaml", "--output_dir", OUTPUT]
         resume = ["--resume"] if list((OUTPUT / "checkpoints").glob("step-*")) else []
-        launch = [
-            "accelerate.commands.launch",
-            "--num_processes",
-            "1",
-            "--num_machines",
-            "1",
-            "--dynamo_backend",
-            "no",
-        ]
         precision = fastest_precision()
-        run(
-            "-m",
-            *launch,
-            "--mixed_precision",
-            precision,
-            SCRIPTS / "train.py",
-            *recipe,
-            "--mixed_precision",
-            precision,
-            *resume,
-        )
+        # accelerate would take one thread where it is not told to take more.
+        launch = ["--num_processes", "1", "--num_machines", "1", "--num_cpu_threads_per_process", os.cpu_count()]
+        launch += ["--dynamo_backend", "no", "--mixed_precision", precision, SCRIPTS / "train.py"]
+        run("-m", "accelerate.commands.launch", *launch, *recipe, "--mixed_precision", precision, *resume)
 
     evaluation, benchmark = OUTPUT / "evaluation.json", OUTPUT / "benchmark.json"
     if not evaluation.exists():
@@ -79,7 +64,8 @@ def run(*arguments: object) -> None:
     print(f"\n$ python {shlex.join(command)}", flush=True)
     start = time.monotonic()
     source = str(Path(paumer_hf.__file__).parents[1])
-    result = subprocess.run([sys.executable, *command], env={**os.environ, "PYTHONPATH": source})
+    environment = {**TUNED_MALLOC, **os.environ, "PYTHONPATH": source}
+    result = subprocess.run([sys.executable, *command], env=environment)
     if result.returncode:
         raise SystemExit(f"demo.py: that command ended with status {result.returncode}.")
     print(f"({time.monotonic() - start:.0f} s)", flush=True)

@@ -108,6 +108,11 @@ def test_counts_below_one_are_refused(model, name):
         measure_throughput(model, [], **{name: 0})
 
 
+def test_image_size_other_than_height_and_width_is_refused(model):
+    with pytest.raises(ValueError, match="image_size must be a height and a width"):
+        measure_throughput(model, [], image_size=(32,))
+
+
 def test_restart_sets_what_is_missing_and_only_once(monkeypatch):
     started = []
     monkeypatch.setattr(throughput.os, "execve", lambda *arguments: started.append(arguments))

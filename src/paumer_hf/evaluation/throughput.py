@@ -83,6 +83,8 @@ def measure_throughput(
         over the dense model (median over the rounds of the ratio of times, and as a check `speedup_of_fastest`),
         `predicted_speedup` by MACs, their ratio `efficiency`, and `gigamacs` of an image.
     """
+    if len(image_size) != 2 or min(image_size) < 1:
+        raise ValueError(f"image_size must be a height and a width of at least 1, got {tuple(image_size)}.")
     _check_counts(batch_size=batch_size, num_rounds=num_rounds, calls_per_round=calls_per_round)
     variants = list(dict.fromkeys([PauseConfig(), *(pause_config for pause_config in pause_configs if pause_config)]))
     device, dtype = next(model.parameters()).device, next(model.parameters()).dtype
