@@ -114,7 +114,7 @@ coverage: $(STAMP)  ## Say which lines the fast tests do not reach
 
 # --- products --------------------------------------------------------------------------------------------------------
 
-demo: $(STAMP)  ## Train a tiny model, pause patches, draw what paused
+demo: $(STAMP)  ## Train a small PAUMER on drawn street scenes; evaluate, time and draw it
 	$(PYTHON) scripts/demo.py
 
 build: $(STAMP)  ## Build the sdist and the wheel, and import the package from the wheel

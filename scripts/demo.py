@@ -28,6 +28,7 @@ SCRIPTS = Path(__file__).parent
 OUTPUT = Path("runs/demo")
 MODEL = OUTPUT / "best"
 PICTURES = OUTPUT / "pictures"
+NUM_SCENES = 4
 
 
 def main() -> None:
@@ -50,7 +51,7 @@ def main() -> None:
     if not benchmark.exists():
         timing = ["--image_size", "128", "--batch_size", "8", "--pause_configs", "table_1"]
         run(SCRIPTS / "benchmark.py", "--model", MODEL, *timing, "--evaluation", evaluation, "--output", benchmark)
-    if not PICTURES.exists():
+    if len(list(PICTURES.glob("validation-?????.png"))) < NUM_SCENES:
         scenes = write_scenes(OUTPUT / "scenes")
         configurations = ["--pause_configs", "dense", "3:0.4", "3:0.4,5:0.4,7:0.4"]
         looks = ["--dataset", "street_scenes", "--output", PICTURES]
@@ -85,9 +86,9 @@ def fastest_precision() -> str:
 
 
 def write_scenes(folder: Path) -> Path:
-    """Write four held-out scenes as PNG files."""
+    """Write some held-out scenes as PNG files."""
     folder.mkdir(parents=True, exist_ok=True)
-    scenes = load_segmentation_dataset(get_dataset_description("street_scenes"), "validation", num_samples=4)
+    scenes = load_segmentation_dataset(get_dataset_description("street_scenes"), "validation", num_samples=NUM_SCENES)
     for sample in scenes:
         sample.image.save(folder / f"{sample.id}.png")
     return folder
