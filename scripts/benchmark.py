@@ -81,8 +81,7 @@ def main() -> None:
             model,
             select_pause_configs(arguments.pause_configs, model.config.num_hidden_layers, presets, arguments.criteria),
             image_size=arguments.image_size * (2 if len(arguments.image_size) == 1 else 1),
-            num_threads=arguments.threads,
-            num_rounds=arguments.rounds,
+            **{"num_threads": arguments.threads, "num_rounds": arguments.rounds},
             **{name: getattr(arguments, name) for name in ("batch_size", "calls_per_round", "compile", "seed")},
         )
         measured["conditions"] |= {"model": arguments.model or arguments.size}
