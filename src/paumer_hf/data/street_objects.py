@@ -57,7 +57,7 @@ class StreetCanvas:
         self._draw_image = ImageDraw.Draw(self.image)
         self._draw_labels = ImageDraw.Draw(self.labels)
 
-        self.thinnest = 4 * SUPERSAMPLING * height / 128
+        self.thinnest = 6 * SUPERSAMPLING * height / 128
         self.focal_length = rng.uniform(0.85, 1.1) * self.height
         self.camera_height = rng.uniform(1.9, 3.1)
         self.horizon = rng.uniform(0.33, 0.45) * self.height
@@ -178,7 +178,7 @@ def draw_bush(canvas: StreetCanvas, x: float, z: float) -> None:
 
 
 def _pole_width(canvas: StreetCanvas, z: float) -> float:
-    """Width in metres of a pole: as thick as poles are, but at least four pixels of the finished picture."""
+    """Width in metres of a pole: as thick as poles are, but at least six pixels of a finished picture of 128."""
     return max(canvas.rng.uniform(0.18, 0.26), canvas.thinnest * z / canvas.focal_length)
 
 

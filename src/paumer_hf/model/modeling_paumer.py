@@ -4,7 +4,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -12,7 +11,7 @@ from torch import nn
 from transformers import initialization as init
 from transformers.modeling_utils import PreTrainedModel
 from transformers.processing_utils import Unpack
-from transformers.utils import ModelOutput, TransformersKwargs, cached_file
+from transformers.utils import TransformersKwargs, cached_file
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
@@ -20,6 +19,7 @@ from .assembler import assemble_tokens, pause_map
 from .configuration_paumer import PaumerConfig
 from .encoder import PaumerEncoder
 from .mask_decoder import PaumerLinearDecoder, PaumerMaskDecoder
+from .model_outputs import PaumerModelOutput, PaumerSemanticSegmenterOutput
 from .patch_embedding import PaumerEmbeddings
 from .pause_config import (
     PAUSE_CONFIG_NAME,
@@ -44,51 +44,6 @@ PUSH_ARGUMENTS = ("repo_id", "commit_message", "private", "create_pr", "revision
 DOWNLOAD_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
 
 RESOLVE_ARGUMENTS = ("cache_dir", "local_files_only", "revision", "token")
-
-
-@dataclass
-class PaumerModelOutput(ModelOutput):
-    """Output of the encoder with pausing.
-
-    Attributes:
-        last_hidden_state: (batch, prefix tokens + patches, hidden size), the assembled tokens after the final layer
-            normalisation. A paused patch has the representation of the layer that it paused after.
-        hidden_states: The embeddings and the output of each layer, before any patch pauses after it. After a pause
-            there are fewer tokens: (batch, prefix tokens + active patches, hidden size).
-        attentions: The attention weights of each layer between the tokens that it processes.
-        auxiliary_logits: (batch, classes, rows, columns), for each patch the auxiliary prediction at the last pause
-            layer that saw it active; None without pausing.
-        pause_map: (batch, rows, columns), for each patch the layer after which it paused, 0 for never.
-    """
-
-    last_hidden_state: torch.Tensor | None = None
-    hidden_states: tuple[torch.Tensor, ...] | None = None
-    attentions: tuple[torch.Tensor, ...] | None = None
-    auxiliary_logits: torch.Tensor | None = None
-    pause_map: torch.Tensor | None = None
-
-
-@dataclass
-class PaumerSemanticSegmenterOutput(ModelOutput):
-    """Output of semantic segmentation with pausing.
-
-    Attributes:
-        loss: With labels, the cross-entropy of the logits plus `auxiliary_loss_weight` times that of the auxiliary
-            logits.
-        logits: (batch, classes, rows, columns), class logits for each patch; rows and columns are height and width
-            of the image divided by the patch size, rounded up.
-        hidden_states: As in `PaumerModelOutput`.
-        attentions: As in `PaumerModelOutput`.
-        auxiliary_logits: As in `PaumerModelOutput`.
-        pause_map: As in `PaumerModelOutput`.
-    """
-
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    hidden_states: tuple[torch.Tensor, ...] | None = None
-    attentions: tuple[torch.Tensor, ...] | None = None
-    auxiliary_logits: torch.Tensor | None = None
-    pause_map: torch.Tensor | None = None
 
 
 class PaumerPreTrainedModel(PreTrainedModel):
@@ -143,6 +98,17 @@ class PaumerPreTrainedModel(PreTrainedModel):
         pause_config.validate(self.config.num_hidden_layers)
         return pause_config
 
+    def _validate_presets(self, presets: Mapping[str, Any]) -> dict[str, PauseConfig]:
+        """The presets as `PauseConfig`; one that does not fit the model is refused by its name."""
+        validated = {}
+        for name, preset in presets.items():
+            try:
+                validated[name] = as_pause_config(preset)
+                validated[name].validate(self.config.num_hidden_layers)
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"The pause preset {name!r} is not valid: {error}") from error
+        return validated
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
@@ -173,7 +139,7 @@ class PaumerPreTrainedModel(PreTrainedModel):
         Raises:
             ValueError: If a preset does not fit the model. Nothing is written then.
         """
-        presets = {name: self.resolve_pause_config(preset) for name, preset in self.pause_presets.items()}
+        presets = self._validate_presets(self.pause_presets)
         push_arguments = {name: kwargs.pop(name) for name in PUSH_ARGUMENTS if name in kwargs}
         super().save_pretrained(save_directory, is_main_process=is_main_process, token=token, **kwargs)
         if is_main_process and os.path.isdir(save_directory):
@@ -222,8 +188,11 @@ class PaumerPreTrainedModel(PreTrainedModel):
             )
         if path is not None:
             default, presets = read_pause_config_file(path)
-            model.pause_presets = {name: model.resolve_pause_config(preset) for name, preset in presets.items()}
-            model.pause_config = default
+            try:
+                model.pause_presets = model._validate_presets(presets)
+                model.pause_config = default
+            except ValueError as error:
+                raise ValueError(f"{path} does not fit the model: {error}") from error
         if pause_config is not None:
             model.pause_config = pause_config
         return loaded
@@ -337,10 +306,11 @@ class PaumerForSemanticSegmentation(PaumerPreTrainedModel):
             image_size: (height, width) of `pixel_values`.
 
         Returns:
-            (batch, classes, height, width) in float32.
+            (batch, classes, height, width) in float32, or in float64 if the logits are.
         """
         size = [side * self.config.patch_size for side in logits.shape[-2:]]
-        pixels = nn.functional.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        pixels = nn.functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
         return pixels[..., : image_size[0], : image_size[1]]
 
     def _loss(

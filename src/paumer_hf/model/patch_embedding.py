@@ -57,7 +57,8 @@ class PaumerEmbeddings(nn.Module):
         prefix = self.position_embeddings[:, : self.num_prefix_tokens]
         patches = self.position_embeddings[:, self.num_prefix_tokens :]
         patches = patches.unflatten(1, self.patch_grid).permute(0, 3, 1, 2)
-        resized = nn.functional.interpolate(patches.float(), size=grid, mode="bilinear", align_corners=False)
+        patches = patches if patches.dtype == torch.float64 else patches.float()
+        resized = nn.functional.interpolate(patches, size=grid, mode="bilinear", align_corners=False)
         return torch.cat([prefix, resized.to(prefix.dtype).flatten(2).transpose(1, 2)], dim=1)
 
     def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int]]:

@@ -109,7 +109,7 @@ class PauseConfig:
 
     def to_text(self) -> str:
         """The pause ratios as command lines write them, such as `"3:0.4,5:0.4"`; empty if nothing pauses."""
-        return ",".join(f"{layer}:{ratio:g}" for layer, ratio in self.pause_ratios.items())
+        return ",".join(f"{layer}:{ratio!r}" for layer, ratio in self.pause_ratios.items())
 
     @classmethod
     def from_text(cls, text: str, criterion: str = "entropy", seed: int | None = None) -> "PauseConfig":
@@ -300,8 +300,11 @@ def read_pause_config_file(path: str | os.PathLike) -> tuple[PauseConfig, dict[s
                 f"unknown field {unknown[0]!r}; the fields are ['default', 'presets']. A newer version of paumer_hf "
                 "may have written it: upgrade the package."
             )
+        presets = contents.get("presets", {})
+        if not isinstance(presets, dict):
+            raise ValueError(f"'presets' must be an object from names to configurations, not {presets!r}.")
         default = as_pause_config(contents.get("default", {}))
-        presets = {name: as_pause_config(preset) for name, preset in contents.get("presets", {}).items()}
+        presets = {name: as_pause_config(preset) for name, preset in presets.items()}
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is not a valid pause configuration file: {error}") from error
     return default, presets
