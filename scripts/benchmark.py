@@ -76,7 +76,7 @@ def main() -> None:
     try:
         evaluations = read_results(arguments.evaluation)["results"] if arguments.evaluation else []
         model = load(arguments)
-        presets = {"default": model.pause_config, **model.pause_presets}
+        presets = {**model.pause_presets, "default": model.pause_config}
         measured = measure_throughput(
             model,
             select_pause_configs(arguments.pause_configs, model.config.num_hidden_layers, presets, arguments.criteria),
@@ -88,10 +88,10 @@ def main() -> None:
         rows = join_results(evaluations, measured["results"]) or measured["results"]
         print(format_table(rows), end="")
         if arguments.output is not None:
-            write_results(arguments.output, {**measured, "joined": rows} if evaluations else measured)
             write_text(Path(arguments.output).with_suffix(".md"), format_table(rows, markdown=True))
             if evaluations:
                 plot_trade_off(rows, Path(arguments.output).with_suffix(".png"))
+            write_results(arguments.output, {**measured, "joined": rows} if evaluations else measured)
     except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f"benchmark.py: {error}") from error
 

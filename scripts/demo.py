@@ -26,7 +26,7 @@ from paumer_hf.evaluation.throughput import TUNED_MALLOC
 
 SCRIPTS = Path(__file__).parent
 OUTPUT = Path("runs/demo")
-MODEL = OUTPUT / "best"
+MODEL = OUTPUT / "last"
 PICTURES = OUTPUT / "pictures"
 NUM_SCENES = 4
 
@@ -39,8 +39,9 @@ def main() -> None:
         resume = ["--resume"] if list((OUTPUT / "checkpoints").glob("step-*")) else []
         precision = fastest_precision()
         # accelerate would take one thread where it is not told to take more.
-        launch = ["--num_processes", "1", "--num_machines", "1", "--num_cpu_threads_per_process", os.cpu_count()]
-        launch += ["--dynamo_backend", "no", "--mixed_precision", precision, SCRIPTS / "train.py"]
+        launch = ["--num_cpu_threads_per_process", torch.get_num_threads(), "--num_processes", "1"]
+        launch += ["--num_machines", "1", "--dynamo_backend", "no", "--mixed_precision", precision]
+        launch.append(SCRIPTS / "train.py")
         run("-m", "accelerate.commands.launch", *launch, *recipe, "--mixed_precision", precision, *resume)
 
     evaluation, benchmark = OUTPUT / "evaluation.json", OUTPUT / "benchmark.json"
@@ -65,7 +66,8 @@ def run(*arguments: object) -> None:
     print(f"\n$ python {shlex.join(command)}", flush=True)
     start = time.monotonic()
     source = str(Path(paumer_hf.__file__).parents[1])
-    environment = {**TUNED_MALLOC, **os.environ, "PYTHONPATH": source}
+    search_path = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
+    environment = {**TUNED_MALLOC, **os.environ, "PYTHONPATH": search_path}
     result = subprocess.run([sys.executable, *command], env=environment)
     if result.returncode:
         raise SystemExit(f"demo.py: that command ended with status {result.returncode}.")

@@ -8,11 +8,12 @@ With `--check` nothing is written; the exit status says whether the tables are t
 """
 
 import json
-import os
 import re
 import sys
 from pathlib import Path
 from typing import Any
+
+from paumer_hf.evaluation.results import write_text
 
 
 ROOT = Path(__file__).parents[1]
@@ -78,9 +79,7 @@ def main() -> None:
     rendered = render(text)
     if "--check" in sys.argv[1:]:
         raise SystemExit("README.md is not what render_readme.py writes: run it." if rendered != text else 0)
-    temporary = path.with_name(".README.md.tmp")
-    temporary.write_text(rendered, encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, rendered)
 
 
 if __name__ == "__main__":

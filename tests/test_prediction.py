@@ -115,7 +115,7 @@ def test_files_are_written(files, tmp_path, tiny_model):
     paths = [files / "a.JPG", files / "b.png"]
     figures = predict_files(tiny_model, PaumerImageProcessor(), paths, configs, out, PALETTE)
     assert figures == [out / "a.png", out / "b.png"]
-    names = ["dense", "1-0.4_2-0.5", "1-0.4_random"]
+    names = ["dense", "1-0.4_2-0.5", "1-0.4_random_0"]
     expected = {f"{stem}_labels_{name}.png" for stem in "ab" for name in names} | {"a.png", "b.png"}
     assert {path.name for path in out.iterdir()} == expected
     with Image.open(out / "b_labels_1-0.4_2-0.5.png") as labels:

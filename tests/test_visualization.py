@@ -1,6 +1,7 @@
 # Copyright 2026 The paumer_hf authors.
 # SPDX-License-Identifier: Apache-2.0
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -166,7 +167,7 @@ def test_saving_replaces_a_file_as_a_whole(tmp_path, monkeypatch):
     path.write_bytes(b"before")
 
     def fail(self, file, **kwargs):
-        file.write(b"half")
+        Path(file).write_bytes(b"half")
         raise OSError("disk full")
 
     with monkeypatch.context() as patch:

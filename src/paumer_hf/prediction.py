@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Predicts image files under several pause configurations and writes what comes out as pictures."""
 
+import itertools
 import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from paumer_hf import PaumerForSemanticSegmentation, PaumerImageProcessor, PauseConfig
 from paumer_hf.data.dataset_descriptions import default_palette, get_dataset_description
+from paumer_hf.model.pausing import entropy
 from paumer_hf.model.segmentation_maps import segmentation_map
 from paumer_hf.visualization import Colour, FigureRow, compose_figure, label_map_image, save_png
 
@@ -35,7 +36,11 @@ def load_model(
         processor = PaumerImageProcessor.from_pretrained(name_or_path)
     except OSError as error:
         raise ValueError(f"`model` cannot be loaded from {name_or_path}: {error}") from error
-    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval(), processor
+    try:
+        model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except (AssertionError, RuntimeError) as error:  # how torch says that there is no such device
+        raise ValueError(f"The model cannot be moved to the device {device!r}: {error}") from error
+    return model.eval(), processor
 
 
 def find_images(paths: Sequence[str | os.PathLike]) -> list[Path]:
@@ -84,10 +89,10 @@ def read_pause_config(
     Raises:
         ValueError: If it means nothing, or does not fit the model.
     """
-    if text in model.pause_presets:
-        return model.resolve_pause_config(text)
     if text in ("dense", "default"):
         return PauseConfig() if text == "dense" else model.pause_config
+    if text in model.pause_presets:
+        return model.resolve_pause_config(text)
     if ":" not in text:
         known = ", ".join(["dense", "default", *sorted(model.pause_presets)])
         raise ValueError(
@@ -131,13 +136,11 @@ def predict(
     image_size = (image.height, image.width)
     label_map = segmentation_map(outputs.logits[0], image_size, image_size, model.config.patch_size)
     logits = outputs.logits if outputs.auxiliary_logits is None else outputs.auxiliary_logits
-    log_probabilities = logits[0].float().log_softmax(dim=0)
-    entropy = -(log_probabilities.exp() * log_probabilities).sum(dim=0)
     return FigureRow(
         pause_config=pause_config,
         label_map=label_map.cpu().numpy(),
         pause_map=outputs.pause_map[0].cpu().numpy(),
-        entropy=entropy.cpu().numpy(),
+        entropy=entropy(logits[0].permute(1, 2, 0)).cpu().numpy(),
         entropy_title=f"entropy of the {'' if outputs.auxiliary_logits is None else 'auxiliary '}prediction",
     )
 
@@ -204,11 +207,10 @@ def _read_image(path: Path, short_side: int | None) -> Image.Image:
 
 def _output_names(paths: Sequence[Path]) -> list[str]:
     """A name for each file: its stem; with a number behind where several files would have the same."""
-    names = []
-    seen: Counter[str] = Counter()
+    names: list[str] = []
     for path in paths:
-        seen[path.stem] += 1
-        names.append(path.stem if seen[path.stem] == 1 else f"{path.stem}-{seen[path.stem]}")
+        candidates = itertools.chain([path.stem], (f"{path.stem}-{number}" for number in itertools.count(2)))
+        names.append(next(name for name in candidates if name not in names))
     return names
 
 
@@ -217,7 +219,9 @@ def _file_name(pause_config: PauseConfig) -> str:
     if not pause_config:
         return "dense"
     name = pause_config.to_text().replace(":", "-").replace(",", "_")
-    return name if pause_config.criterion == "entropy" else f"{name}_{pause_config.criterion}"
+    if pause_config.criterion == "entropy":
+        return name
+    return f"{name}_{pause_config.criterion}" + ("" if pause_config.seed is None else f"_{pause_config.seed}")
 
 
 __all__ = ["find_images", "load_model", "predict", "predict_files", "read_palette", "read_pause_config"]

@@ -3,15 +3,14 @@
 """Pictures of what PAUMER does to an image: the segmentation, which patches pause where, and the entropy behind it."""
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from paumer_hf import PauseConfig
+from paumer_hf.files import atomic_path
 
 
 Colour = tuple[int, int, int]
@@ -318,19 +317,8 @@ def label_map_image(label_map: np.ndarray, palette: Sequence[Colour]) -> Image.I
 
 def save_png(image: Image.Image, path: str | os.PathLike) -> None:
     """Write a PNG in one step: an existing file is replaced by a whole one or stays."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            image.save(file, format="PNG")
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # mkstemp's own permissions are for secrets
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG")
 
 
 __all__ = [

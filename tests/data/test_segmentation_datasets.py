@@ -289,3 +289,18 @@ def test_camvid_is_read() -> None:
     # Sky lies above road.
     rows = np.arange(360)[:, None] * np.ones((1, 480))
     assert rows[annotation == 0].mean() < 150 < rows[annotation == 3].mean()
+
+
+def test_samples_without_a_name_are_numbered(tmp_path: Path) -> None:
+    """Most data sets of the Hub have the columns `image` and `annotation` alone."""
+    images = [Image.new("RGB", (4, 3)), Image.new("RGB", (4, 3))]
+    rows = datasets.Dataset.from_dict(
+        {"image": images, "annotation": [Image.new("L", (4, 3))] * 2},
+        features=datasets.Features({"image": datasets.Image(), "annotation": datasets.Image()}),
+        split="train",
+    )
+    rows.save_to_disk(tmp_path)
+    description = get_dataset_description("mine", class_names=["a", "b"])
+    assert [sample.id for sample in load_segmentation_dataset(description, "train", tmp_path)] == ["0", "1"]
+    with pytest.raises(ValueError, match="has no split 'validation'"):
+        load_segmentation_dataset(description, "validation", tmp_path)

@@ -74,12 +74,32 @@ def test_a_checkpoint_of_other_classes_is_refused(tmp_path):
 
 def test_processor_and_transform_normalise_alike():
     recipe = TrainingRecipe(crop_size=[32, 48], image_mean=[0.1, 0.2, 0.3], image_std=[0.4, 0.5, 0.6])
-    processor, transform = make_processor(recipe), make_transform(recipe)
+    processor, transform = make_processor(recipe, patch_size=8), make_transform(recipe)
     assert tuple(processor.image_mean) == transform.image_mean
     assert tuple(processor.image_std) == transform.image_std
+    assert processor.size_divisor == 8
     assert (processor.size["height"], processor.size["width"]) == transform.crop_size == (32, 48)
 
 
 def test_pause_configurations_from_text():
     assert read_pause_config("dense") == PauseConfig()
     assert read_pause_config("3:0.4") == PauseConfig({3: 0.4})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"config_overrides": {"drop_path": 0.5}}, "`config_overrides` has the unknown field 'drop_path'"),
+        ({"config_overrides": {"drop_path_rate": 2}}, "`drop_path_rate` must lie in"),
+        ({"train_pause_layers": [20]}, "`train_pause_layers` must be different layers from 1 to 11"),
+    ],
+)
+def test_fields_that_make_no_model_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        make_model(TrainingRecipe(**values), describe_dataset(TrainingRecipe()))
+
+
+def test_a_half_precision_checkpoint_is_trained_in_float32(tmp_path):
+    description = describe_dataset(TrainingRecipe())
+    make_model(TrainingRecipe(config_overrides=SMALL), description).to(torch.bfloat16).save_pretrained(tmp_path)
+    assert make_model(TrainingRecipe(init_from=str(tmp_path)), description).dtype == torch.float32

@@ -88,6 +88,9 @@ def test_yaml_reads_no_as_false_and_1e_3_as_text(tmp_path):
         ({"eval_pause_configs": []}, "at least one"),
         ({"label_mapping": "7:0"}, "`label_mapping` must be a mapping"),
         ({"image_mean": [0.5]}, "`image_mean` must be three numbers"),
+        ({"betas": [0.9, 1.0]}, r"`betas` must be two numbers in \[0, 1\)"),
+        ({"eval_stride": [64, 64]}, "`eval_stride` must be at most `eval_window_size`"),
+        ({"eval_stride": [96, 64], "eval_window_size": [64, 64]}, "would leave pixels out"),
     ],
 )
 def test_refusals_name_the_field_and_the_rule(tmp_path, values, message):

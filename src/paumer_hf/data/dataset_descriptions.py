@@ -40,7 +40,7 @@ class DatasetDescription:
             no common place, whose user names it when loading.
         image_column: column of the images.
         annotation_column: column of the label maps, images with one value per pixel.
-        id_column: column that names a sample; None to number the samples.
+        id_column: column that names a sample; without it samples are numbered.
         label_mapping: class of each raw value of the label maps, all other values are ignored (255). None if the
             values are the classes already and 255 is what is ignored.
         train_split: the data set's own name of the split to train on.

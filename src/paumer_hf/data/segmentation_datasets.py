@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Samples of a segmentation data set: an image and one class per pixel, from a folder, the Hub or a generator."""
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -78,7 +79,7 @@ class SegmentationDataset:
     def _read(self, index: int) -> SegmentationSample:
         description = self.description
         row = self._rows[index]
-        sample_id = str(index if description.id_column is None else row[description.id_column])
+        sample_id = str(row.get(description.id_column or "", index))
 
         image = row[description.image_column]
         ImageOps.exif_transpose(image, in_place=True)
@@ -158,7 +159,7 @@ def load_segmentation_dataset(
     Returns:
         The samples.
     """
-    path = description.path if path is None else path
+    path = description.path if path is None else os.path.expanduser(path)
     generator = GENERATORS.get(description.name) if path is None else None
     if generator is not None:
         rows = generator(split, **generator_options)
@@ -184,14 +185,15 @@ def _load_rows(path: str, split: str, description: DatasetDescription) -> Rows:
 
     rows = _load_from_disk(path, split) if _is_saved_to_disk(path) else _load_by_name(path, split)
 
-    needed = [description.image_column, description.annotation_column, description.id_column]
+    needed = [description.image_column, description.annotation_column]
     for column in needed:
-        if column is not None and column not in rows.column_names:
+        if column not in rows.column_names:
             raise ValueError(
                 f"'{path}' has no column '{column}'; it has {sorted(rows.column_names)}. Name the right ones with"
-                " image_column, annotation_column and id_column (None if samples have no names)."
+                " image_column and annotation_column."
             )
-    rows = rows.select_columns([column for column in needed if column is not None])
+    # Names are welcome, not needed: without them samples are numbered.
+    rows = rows.select_columns([*needed, *({description.id_column} & set(rows.column_names))])
     for column in (description.image_column, description.annotation_column):
         if not isinstance(rows.features[column], datasets.Image):
             rows = rows.cast_column(column, datasets.Image())
@@ -207,7 +209,9 @@ def _load_from_disk(path: str, split: str) -> Any:
 
     loaded = datasets.load_from_disk(path)
     if isinstance(loaded, datasets.Dataset):
-        # One split saved alone: its folder is the choice of the split.
+        # One split saved alone: its folder is the choice of the split, unless it says that it is another one.
+        if loaded.split is not None and str(loaded.split) != split:
+            raise _split_error(path, split, [str(loaded.split)])
         return loaded
     if split not in loaded:
         raise _split_error(path, split, list(loaded))

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plots of accuracy against speed; they need matplotlib, which the extra `plot` installs."""
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from paumer_hf.files import atomic_path
 
 
 # Colours of Okabe and Ito, which differ for every kind of colour vision; marker and line differ as well, for print.
@@ -70,7 +70,7 @@ def plot_trade_off(
     axes.legend(frameon=False, loc="lower left")
     if title is not None:
         axes.set_title(title)
-    _save(figure, Path(path))
+    _save(figure, path)
 
 
 def frontier(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -140,17 +140,9 @@ def _import_matplotlib() -> Any:
     return matplotlib.figure
 
 
-def _save(figure: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-    os.close(descriptor)
-    try:
+def _save(figure: Any, path: str | Path) -> None:
+    with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=200)
-        Path(temporary).chmod(0o644)  # mkstemp's files are the owner's alone
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 __all__ = ["frontier", "plot_trade_off"]

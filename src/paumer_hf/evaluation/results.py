@@ -8,13 +8,14 @@ import math
 import os
 import platform
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+
+from paumer_hf.files import atomic_path
 
 
 RECORDED_VARIABLES = ("GLIBC_TUNABLES", "KMP_", "LD_PRELOAD", "MALLOC_", "MKL_", "OMP_")
@@ -61,24 +62,13 @@ def environment_conditions(device: torch.device | str = "cpu") -> dict[str, Any]
 
 def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
     """Write results as JSON in one step, so that no reader ever sees half a file. nan and infinity become null."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_finite(results), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    write_text(path, text)
+    write_text(path, json.dumps(_finite(results), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file in one step."""
-    path = Path(path)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)  # mkstemp's files are the owner's alone
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Write a text file in one step; missing folders are made."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_results(path: str | Path) -> dict[str, Any]:

@@ -86,6 +86,8 @@ def measure_throughput(
     if len(image_size) != 2 or min(image_size) < 1:
         raise ValueError(f"image_size must be a height and a width of at least 1, got {tuple(image_size)}.")
     _check_counts(batch_size=batch_size, num_rounds=num_rounds, calls_per_round=calls_per_round)
+    if num_threads is not None:
+        _check_counts(num_threads=num_threads)
     variants = list(dict.fromkeys([PauseConfig(), *(pause_config for pause_config in pause_configs if pause_config)]))
     device, dtype = next(model.parameters()).device, next(model.parameters()).dtype
     generator = torch.Generator().manual_seed(seed)

@@ -122,6 +122,7 @@ class PaumerPreTrainedModel(PreTrainedModel):
         self,
         save_directory: str | os.PathLike,
         is_main_process: bool = True,
+        state_dict: dict | None = None,
         push_to_hub: bool = False,
         token: str | bool | None = None,
         **kwargs: Any,
@@ -131,6 +132,7 @@ class PaumerPreTrainedModel(PreTrainedModel):
         Args:
             save_directory: The folder; made if it is missing.
             is_main_process: Whether this process writes, in a distributed run.
+            state_dict: What to save as the weights; None saves the model's.
             push_to_hub: Whether to upload as well, as `push_to_hub` does: everything in one commit.
             token: Access token of the Hub.
             **kwargs: For transformers' `save_pretrained`, and with `push_to_hub` for that method (`repo_id`,
@@ -141,7 +143,7 @@ class PaumerPreTrainedModel(PreTrainedModel):
         """
         presets = self._validate_presets(self.pause_presets)
         push_arguments = {name: kwargs.pop(name) for name in PUSH_ARGUMENTS if name in kwargs}
-        super().save_pretrained(save_directory, is_main_process=is_main_process, token=token, **kwargs)
+        super().save_pretrained(save_directory, is_main_process, state_dict, token=token, **kwargs)
         if is_main_process and os.path.isdir(save_directory):
             write_pause_config_file(save_directory, self.pause_config, presets)
         if push_to_hub:

@@ -21,6 +21,8 @@ def replace_folder(path: Path, write: Callable[[Path], Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
     previous = path.with_name(f".{path.name}.old")
+    if previous.exists() and not path.exists():  # killed between the two renames below
+        os.rename(previous, path)
     for leftover in (temporary, previous):
         shutil.rmtree(leftover, ignore_errors=True)
     temporary.mkdir()
@@ -36,7 +38,7 @@ def save_checkpoint(accelerator: Accelerator, folder: Path, step: int, state: di
 
     Args:
         accelerator: Holds the model, the optimiser and all random states; every process calls this.
-        folder: Folder of the checkpoints.
+        folder: Folder of the checkpoints, on a file system that all processes share.
         step: Number of steps done.
         state: What else the training has to remember; JSON.
         limit: Number of checkpoints that are kept.
@@ -77,6 +79,7 @@ def load_checkpoint(accelerator: Accelerator, folder: Path) -> dict[str, Any]:
             "`output_dir` of the training that is to go on."
         )
     accelerator.load_state(str(found[-1]))
+    accelerator.step = 0  # Checkpoints lie between steps; how many batches make one may have changed.
     return json.loads((found[-1] / STATE_NAME).read_text(encoding="utf-8"))
 
 

@@ -64,10 +64,11 @@ def train(recipe: TrainingRecipe) -> dict[str, Any]:
     set_seed(recipe.seed)
     description = describe_dataset(recipe)
     train_data, validation_data = (load_split(recipe, description, split) for split in ("train", "validation"))
-    model, processor = make_model(recipe, description), make_processor(recipe)
+    model = make_model(recipe, description)
+    processor = make_processor(recipe, model.config.patch_size)
+    # Every process drops other units, and rank 0 the same ones as in a training on one process.
+    set_seed(recipe.seed, device_specific=True)
     evaluate = make_evaluation(recipe, accelerator, model.resolve_pause_config, validation_data)
-    if recipe.gradient_checkpointing:
-        model.gradient_checkpointing_enable()
 
     sampler = model.pause_sampler
     model, optimizer = accelerator.prepare(model, make_optimizer(model, recipe))
@@ -109,7 +110,8 @@ def train(recipe: TrainingRecipe) -> dict[str, Any]:
 
         step += 1
         is_last = step == recipe.max_steps
-        log.finish_step(step, is_last)
+        is_saved = is_last or step % recipe.save_steps == 0
+        log.finish_step(step, is_saved)
         if step % recipe.eval_steps == 0 or is_last:
             evaluation = evaluate(accelerator.unwrap_model(model))
             conditions = environment_conditions(accelerator.device)
@@ -118,12 +120,14 @@ def train(recipe: TrainingRecipe) -> dict[str, Any]:
             if evaluation[0]["mean_iou"] > best:
                 best = evaluation[0]["mean_iou"]
                 save_model(accelerator, model, processor, output / "best")
-        if step % recipe.save_steps == 0 or is_last:
+        if is_last:
+            save_model(accelerator, model, processor, output / "last")
+            log.write_results(results)
+        if is_saved:  # after everything else of this step, which going on from here does not do again
             state = {"best": best, "pause_sampler": sampler.state_dict()}
             save_checkpoint(accelerator, output / "checkpoints", step, state, recipe.save_total_limit)
 
-    save_model(accelerator, model, processor, output / "last")
-    log.close(results)
+    log.close()
     return results
 
 
@@ -152,6 +156,8 @@ def make_evaluation(
 
     `resolve` refuses a pause configuration that does not fit the model: now, not after the first thousand steps.
     """
+    if len(dataset) == 0:
+        raise ValueError("The validation split has no samples. Name a split with samples by `validation_split`.")
     return functools.partial(
         evaluate_model,
         dataset=dataset,
@@ -181,6 +187,7 @@ class TrainingLog:
         self.shown: dict[str, str] = {}
         if accelerator.is_main_process:
             self.output.mkdir(parents=True, exist_ok=True)
+            self._drop_lines_after(first_step)
             write_text(self.output / "recipe.yaml", yaml.safe_dump(dataclasses.asdict(recipe), sort_keys=False))
         if recipe.report_to is not None:
             accelerator.init_trackers("tracking")
@@ -201,14 +208,14 @@ class TrainingLog:
         self.total_loss += loss.detach()
         self.num_losses += 1
 
-    def finish_step(self, step: int, is_last: bool) -> None:
-        """Show a step, and log the mean loss every `logging_steps`.
+    def finish_step(self, step: int, is_saved: bool) -> None:
+        """Show a step, and log the mean loss every `logging_steps` and before a checkpoint, which it must be fit for.
 
         Raises:
             FloatingPointError: If the loss is no finite number.
         """
         self.progress.update()
-        if step % self.recipe.logging_steps and not is_last:
+        if step % self.recipe.logging_steps and not is_saved:
             return
         mean_loss = self.accelerator.reduce(self.total_loss, reduction="mean").item() / self.num_losses
         self.total_loss, self.num_losses = torch.zeros_like(self.total_loss), 0
@@ -227,12 +234,22 @@ class TrainingLog:
         self._show(mIoU=f"{100 * evaluation[0]['mean_iou']:.1f}")
         self._log({"step": step, **scores})
 
-    def close(self, results: dict[str, Any]) -> None:
-        """Write the results and close what is open."""
-        self.progress.close()
+    def write_results(self, results: dict[str, Any]) -> None:
+        """Write the results."""
         if self.accelerator.is_main_process:
             write_results(self.output / "results.json", results)
+
+    def close(self) -> None:
+        """Close what is open."""
+        self.progress.close()
         self.accelerator.end_training()
+
+    def _drop_lines_after(self, step: int) -> None:
+        """Remove the lines of steps that are done again."""
+        path = self.output / "log.jsonl"
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            write_text(path, "".join(line for line in lines if json.loads(line)["step"] <= step))
 
     def _show(self, **values: str) -> None:
         self.shown |= values

@@ -2,7 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the fields of a recipe to what a training works with: data, augmentation, model and image processor."""
 
+import dataclasses
 from typing import Any
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
 
 from paumer_hf import PaumerConfig, PaumerForSemanticSegmentation, PaumerImageProcessor, PauseConfig
 from paumer_hf.data import (
@@ -51,8 +55,22 @@ def make_model(recipe: TrainingRecipe, description: DatasetDescription) -> Paume
     """A new model, or the one that the recipe starts from, with the classes of the data set.
 
     Raises:
-        ValueError: If the checkpoint to start from has another number of classes.
+        ValueError: If the fields make no model, or the checkpoint to start from has another number of classes.
     """
+    known = {field.name for field in dataclasses.fields(PaumerConfig)}
+    unknown = sorted(set(recipe.config_overrides or {}) - known)
+    if unknown:
+        raise ValueError(f"`config_overrides` has the unknown field {unknown[0]!r}; the fields are {sorted(known)}.")
+    try:
+        model = _make_model(recipe, description)
+    except (StrictDataclassError, RuntimeError) as error:
+        raise ValueError(f"The recipe makes no model: {error}") from error
+    if recipe.gradient_checkpointing:
+        model.gradient_checkpointing_enable()
+    return model
+
+
+def _make_model(recipe: TrainingRecipe, description: DatasetDescription) -> PaumerForSemanticSegmentation:
     names = ("train_pause_layers", "train_pause_ratios", "train_num_pause_layers", "train_pause_criterion")
     fields = {name: getattr(recipe, name) for name in names if getattr(recipe, name) is not None}
     fields = {"train_pause_seed": recipe.seed, **fields, **(recipe.config_overrides or {})}
@@ -66,16 +84,18 @@ def make_model(recipe: TrainingRecipe, description: DatasetDescription) -> Paume
             f"`init_from` {recipe.init_from} has {config.num_labels} classes, but the data set {description.name!r} "
             f"has {description.num_labels}. Start from a checkpoint of the same classes."
         )
-    return PaumerForSemanticSegmentation.from_pretrained(recipe.init_from, **labels, **fields)
+    # Half-precision checkpoints too: mixed precision computes in less, the weights are trained in float32.
+    return PaumerForSemanticSegmentation.from_pretrained(recipe.init_from, dtype=torch.float32, **labels, **fields)
 
 
-def make_processor(recipe: TrainingRecipe) -> PaumerImageProcessor:
+def make_processor(recipe: TrainingRecipe, patch_size: int) -> PaumerImageProcessor:
     """The image processor that belongs to a recipe's model."""
     height, width = pair(recipe.crop_size)
     return PaumerImageProcessor(
         size={"height": height, "width": width},
         image_mean=list(recipe.image_mean),
         image_std=list(recipe.image_std),
+        size_divisor=patch_size,
     )
 
 

@@ -151,8 +151,19 @@ class TrainingRecipe:
             raise ValueError(
                 f"`warmup_steps` must be below `max_steps`, but they are {self.warmup_steps} and {self.max_steps}."
             )
+        self._check_windows()
         if not self.eval_pause_configs:
             raise ValueError('`eval_pause_configs` must name at least one configuration; "dense" pauses nothing.')
+
+    def _check_windows(self) -> None:
+        stride, window = self.eval_stride, self.eval_window_size
+        if stride is None:
+            return
+        if window is None or any(step > side for step, side in zip(stride, window, strict=True)):
+            raise ValueError(
+                f"`eval_stride` must be at most `eval_window_size`, but they are {stride} and {window}. A larger "
+                "stride would leave pixels out."
+            )
 
     def _check_ranges(self) -> None:
         given = {name: value for name, value in vars(self).items() if value is not None}
@@ -165,6 +176,8 @@ class TrainingRecipe:
         for name in given.keys() & set(_PAIRS):
             if len(given[name]) != 2 or min(given[name]) <= 0:
                 raise ValueError(f"`{name}` must be two positive numbers, but is {given[name]}.")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"`betas` must be two numbers in [0, 1), but is {self.betas}.")
         for name in ("image_mean", "image_std"):
             if len(given[name]) != 3:
                 raise ValueError(f"`{name}` must be three numbers, but is {given[name]}.")
@@ -175,7 +188,7 @@ _POSITIVE = (
     *("logging_steps", "eval_steps", "eval_max_samples", "save_steps", "save_total_limit"),
     *("num_train_scenes", "num_validation_scenes", "resize_short_side", "eval_resize_short_side"),
 )
-_PAIRS = ("crop_size", "scene_size", "eval_window_size", "eval_stride", "scale_range", "betas")
+_PAIRS = ("crop_size", "scene_size", "eval_window_size", "eval_stride", "scale_range")
 _NOT_NEGATIVE = ("min_learning_rate", "warmup_steps", "momentum", "weight_decay", "seed", "num_workers")
 
 
