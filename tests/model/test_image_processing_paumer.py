@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from torch.nn import functional as F
-from transformers import AutoImageProcessor
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from paumer_hf import PaumerConfig, PaumerImageProcessor
 
