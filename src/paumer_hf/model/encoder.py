@@ -60,9 +60,9 @@ class PaumerEncoder(nn.Module):
         for layer_number, layer in enumerate(self.layers, start=1):
             hidden_states = layer(hidden_states, **kwargs)
             active = active._replace(hidden_states=hidden_states[:, num_prefix:])
-            # Ratios become Python integers before any tensor work: shapes are known when a graph is traced.
-            count = num_paused(active.positions.shape[1], pause_config.pause_ratios.get(layer_number, 0.0))
             if layer_number in pause_config.pause_ratios:
+                # A Python integer before any tensor work: shapes are known when a graph is traced.
+                count = num_paused(active.positions.shape[1], pause_config.pause_ratios[layer_number])
                 active = active._replace(auxiliary_logits=auxiliary_head(active.hidden_states))
                 scores = pause_scores(active, pause_config, layer_number)
                 active, paused[layer_number] = pause_tokens(active, scores, count)
