@@ -43,6 +43,12 @@ def test_formula_equals_the_operations_that_the_model_runs(pause_config, image_s
     assert count_macs(config, image_size, pause_config) == counted_macs(config, image_size, pause_config)
 
 
+@pytest.mark.parametrize("pause_config", CONFIGS, ids=str)
+def test_formula_for_other_encoders(encoder_fields, pause_config):
+    config = PaumerConfig(**{**SMALL, **encoder_fields})
+    assert count_macs(config, (30, 45), pause_config) == counted_macs(config, (30, 45), pause_config)
+
+
 def test_published_segmenter_tiny():
     # torch's counter finds 25.282231296 GFLOPs in the published Segmenter code with ViT-Ti, 150 classes, 512 x 512.
     assert 2 * count_macs(PaumerConfig.from_size("tiny", num_labels=150), (512, 512)) == 25_282_231_296

@@ -75,6 +75,14 @@ def test_saves_and_loads(tiny_config, tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "paumer"
 
 
+def test_tokens_before_the_patches(make_tiny_config):
+    assert make_tiny_config().num_prefix_tokens == make_tiny_config().num_prefix_positions == 1
+    config = make_tiny_config(use_distillation_token=True, num_register_tokens=3)
+    assert config.num_prefix_tokens == config.num_prefix_positions == 5
+    config = make_tiny_config(num_register_tokens=3, num_prefix_position_embeddings=0)
+    assert (config.num_prefix_tokens, config.num_prefix_positions) == (4, 0)
+
+
 def test_the_amount_of_pausing_is_no_part_of_it():
     assert not [name for name in PaumerConfig().to_dict() if name.startswith("pause")]
 
@@ -93,6 +101,13 @@ def test_the_amount_of_pausing_is_no_part_of_it():
         ({"image_size": (0, 32)}, r"`image_size` must be positive, but is \(0, 32\)"),
         ({"image_size": [32, 32, 32]}, r"`image_size` must be an integer or \(height, width\)"),
         ({"decoder_type": "unet"}, r"`decoder_type` must be one of \['mask_transformer', 'linear'\], but is 'unet'"),
+        ({"position_embedding_type": "sine"}, r"`position_embedding_type` must be one of .*, but is 'sine'"),
+        ({"position_interpolation_mode": "area"}, r"`position_interpolation_mode` must be one of .*, but is 'area'"),
+        ({"num_register_tokens": -1}, "`num_register_tokens` must not be negative, but is -1"),
+        ({"num_prefix_position_embeddings": 2}, "`num_prefix_position_embeddings` must lie between 0 and 1, .* is 2"),
+        ({"num_prefix_position_embeddings": -1}, "`num_prefix_position_embeddings` must lie between 0 and 1"),
+        ({"position_embedding_type": "rotary", "hidden_size": 198}, "must be a multiple of 4, but is 66"),
+        ({"position_embedding_type": "rotary", "rope_theta": 0.0}, "`rope_theta` must be positive, but is 0.0"),
         ({"drop_path_rate": 1.0}, r"`drop_path_rate` must lie in \[0, 1\), but is 1\.0"),
         ({"hidden_dropout_prob": -0.1}, r"`hidden_dropout_prob` must lie in \[0, 1\), but is -0\.1"),
         ({"attention_probs_dropout_prob": 2.0}, r"`attention_probs_dropout_prob` must lie in \[0, 1\)"),

@@ -25,12 +25,17 @@ class NaiveModel:
 
     def norm(self, name, vector):
         centred = vector - vector.mean()
-        deviation = (centred.square().mean() + self.config.layer_norm_eps).sqrt()
+        is_decoder = name.startswith("decoder")
+        eps = self.config.decoder_layer_norm_eps if is_decoder else self.config.layer_norm_eps
+        deviation = (centred.square().mean() + eps).sqrt()
         return self.weights[f"{name}.weight"] * centred / deviation + self.weights[f"{name}.bias"]
 
-    def attention(self, name, vectors, num_heads):
+    def attention(self, name, vectors, num_heads, places):
         queries, keys, values = ([self.linear(f"{name}.{part}_proj", v) for v in vectors] for part in "qkv")
         width = len(queries[0]) // num_heads
+        if places is not None and self.config.position_embedding_type == "rotary":
+            queries = [self.turn(vector, width, place) for vector, place in zip(queries, places, strict=True)]
+            keys = [self.turn(vector, width, place) for vector, place in zip(keys, places, strict=True)]
         outputs = []
         for query in queries:
             heads = []
@@ -42,19 +47,55 @@ class NaiveModel:
             outputs.append(self.linear(f"{name}.o_proj", torch.cat(heads)))
         return outputs
 
-    def layer(self, name, vectors, num_heads):
+    def turn(self, vector, width, place):
+        """Rotary positions: pairs of dimensions as complex numbers, turned by the row, then by the column."""
+        if place is None:
+            return vector
+        turned = vector.clone()
+        for start in range(0, len(vector), width):
+            for pair in range(width // 2):
+                coordinate = place[0] if pair < width // 4 else place[1]
+                exponent = (pair % (width // 4)) / (width // 4)
+                angle = 2 * math.pi * coordinate / self.config.rope_theta**exponent
+                first, second = start + pair, start + pair + width // 2
+                point = complex(vector[first], vector[second]) * complex(math.cos(angle), math.sin(angle))
+                turned[first], turned[second] = point.real, point.imag
+        return turned
+
+    def scale(self, name, vector):
+        return vector * self.weights[f"{name}.weight"] if f"{name}.weight" in self.weights else vector
+
+    def mlp(self, name, vector):
+        if f"{name}.gate_proj.weight" in self.weights:
+            gate = self.linear(f"{name}.gate_proj", vector)
+            return self.linear(
+                f"{name}.down_proj", gate * torch.sigmoid(gate) * self.linear(f"{name}.up_proj", vector)
+            )
+        hidden = self.linear(f"{name}.fc1", vector)
+        return self.linear(f"{name}.fc2", hidden * 0.5 * (1 + torch.erf(hidden / math.sqrt(2))))
+
+    def layer(self, name, vectors, num_heads, places=None):
         normed = [self.norm(f"{name}.layernorm_before", vector) for vector in vectors]
-        attended = self.attention(f"{name}.attention", normed, num_heads)
+        attended = self.attention(f"{name}.attention", normed, num_heads, places)
+        attended = [self.scale(f"{name}.layer_scale_attention", vector) for vector in attended]
         vectors = [a + b for a, b in zip(vectors, attended, strict=True)]
         outputs = []
         for vector in vectors:
-            hidden = self.linear(f"{name}.mlp.fc1", self.norm(f"{name}.layernorm_after", vector))
-            hidden = hidden * 0.5 * (1 + torch.erf(hidden / math.sqrt(2)))
-            outputs.append(vector + self.linear(f"{name}.mlp.fc2", hidden))
+            mapped = self.mlp(f"{name}.mlp", self.norm(f"{name}.layernorm_after", vector))
+            outputs.append(vector + self.scale(f"{name}.layer_scale_mlp", mapped))
         return outputs
 
     def embed(self, image):
-        size, positions = self.config.patch_size, self.weights["paumer.embeddings.position_embeddings"][0]
+        size = self.config.patch_size
+        names = ("cls_token", "distillation_token", "register_tokens")
+        prefix = [self.weights.get(f"paumer.embeddings.{name}") for name in names]
+        prefix = [vector for token in prefix if token is not None for vector in token[0]]
+        positions = self.weights.get("paumer.embeddings.position_embeddings")
+        stored = [] if positions is None else list(positions[0])
+        given = self.config.num_prefix_position_embeddings
+        with_position = len(prefix) if given is None else given
+        for place in range(with_position if stored else 0):
+            prefix[place] = prefix[place] + stored.pop(0)
         kernel = self.weights["paumer.embeddings.patch_embeddings.projection.weight"]
         bias = self.weights["paumer.embeddings.patch_embeddings.projection.bias"]
         rows, columns = image.shape[1] // size, image.shape[2] // size
@@ -62,8 +103,9 @@ class NaiveModel:
         for row in range(rows):
             for column in range(columns):
                 pixels = image[:, row * size : (row + 1) * size, column * size : (column + 1) * size]
-                patches.append((kernel * pixels).sum(dim=(1, 2, 3)) + bias + positions[1 + len(patches)])
-        return self.weights["paumer.embeddings.cls_token"][0, 0] + positions[0], patches, rows, columns
+                patch = (kernel * pixels).sum(dim=(1, 2, 3)) + bias
+                patches.append(patch + stored[len(patches)] if stored else patch)
+        return prefix, patches, rows, columns
 
     def certainty(self, patch):
         """Logits and entropy of the auxiliary prediction for a patch."""
@@ -90,12 +132,20 @@ class NaiveModel:
 
     def __call__(self, image, ratios):
         """Logits, auxiliary logits (or None) and pause map, each indexed [row][column]."""
-        cls, patches, rows, columns = self.embed(image)
+        prefix, patches, rows, columns = self.embed(image)
+        centres = [
+            (2 * (row + 0.5) / rows - 1, 2 * (column + 0.5) / columns - 1)
+            for row in range(rows)
+            for column in range(columns)
+        ]
         active, auxiliary, paused_at = list(range(len(patches))), {}, [0] * len(patches)
         for layer in range(1, self.config.num_hidden_layers + 1):
-            vectors = [cls] + [patches[place] for place in active]
-            cls, *updated = self.layer(f"paumer.encoder.layers.{layer - 1}", vectors, self.config.num_attention_heads)
-            for place, vector in zip(active, updated, strict=True):
+            vectors = prefix + [patches[place] for place in active]
+            places = [None] * len(prefix) + [centres[place] for place in active]
+            name = f"paumer.encoder.layers.{layer - 1}"
+            updated = self.layer(name, vectors, self.config.num_attention_heads, places)
+            prefix = updated[: len(prefix)]
+            for place, vector in zip(active, updated[len(prefix) :], strict=True):
                 patches[place] = vector
             if layer in ratios:
                 entropies = {}
@@ -137,6 +187,17 @@ def test_whole_model_is_the_naive_program(tiny_model, tiny_images, ratios):
         else:
             assert output.auxiliary_logits is None
             assert auxiliary_logits is None
+
+
+@pytest.mark.parametrize("ratios", [{}, {1: 0.4, 3: 0.5}], ids=str)
+def test_whole_model_of_every_encoder_is_the_naive_program(
+    make_tiny_config, encoder_fields, make_model, tiny_images, ratios
+):
+    model, images = make_model(make_tiny_config(**encoder_fields)).double(), tiny_images[:1].double()
+    output = model(images, pause_config=ratios)
+    logits, _, pause_map = NaiveModel(model)(images[0], ratios)
+    assert output.pause_map[0].tolist() == pause_map.tolist()
+    torch.testing.assert_close(output.logits[0], logits, rtol=1e-8, atol=1e-8)
 
 
 def test_whole_model_with_linear_decoder_is_the_naive_program(tiny_config, make_model, tiny_images):

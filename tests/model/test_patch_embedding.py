@@ -107,3 +107,38 @@ def test_other_channels_and_dropout(tiny_config):
     pixel_values = torch.randn(1, 5, 40, 48)
     assert (embeddings.train()(pixel_values)[0] == 0).float().mean() > 0.3
     assert embeddings.eval()(pixel_values)[0].equal(embeddings(pixel_values)[0])
+
+
+def test_prefix_tokens_and_their_positions(make_tiny_config, make_model, tiny_images):
+    """[CLS], distillation token, registers; the first of them have position embeddings, as many as are asked for."""
+    for num_positions in range(5):
+        config = make_tiny_config(
+            use_distillation_token=True, num_register_tokens=2, num_prefix_position_embeddings=num_positions
+        )
+        embeddings = make_model(config).paumer.embeddings
+        tokens, _ = embeddings(tiny_images)
+        expected = torch.cat(
+            [embeddings.cls_token, embeddings.distillation_token, embeddings.register_tokens], dim=1
+        ).clone()
+        expected[:, :num_positions] += embeddings.position_embeddings[:, :num_positions]
+        torch.testing.assert_close(tokens[:, :4], expected.expand(3, -1, -1))
+        patches = embeddings.patch_embeddings(tiny_images).flatten(2).transpose(1, 2)
+        torch.testing.assert_close(tokens[:, 4:], patches + embeddings.position_embeddings[:, num_positions:])
+
+
+def test_rotary_encoders_have_no_position_embeddings(make_tiny_config, make_model, tiny_images):
+    embeddings = make_model(make_tiny_config(position_embedding_type="rotary")).paumer.embeddings
+    assert embeddings.position_embeddings is None
+    tokens, _ = embeddings(tiny_images)
+    torch.testing.assert_close(tokens[:, 1:], embeddings.patch_embeddings(tiny_images).flatten(2).transpose(1, 2))
+
+
+@pytest.mark.parametrize(("mode", "antialias"), [("bilinear", False), ("bicubic", False), ("bicubic", True)])
+def test_interpolation_as_configured(make_tiny_config, make_model, mode, antialias):
+    config = make_tiny_config(position_interpolation_mode=mode, position_interpolation_antialias=antialias)
+    embeddings = make_model(config).paumer.embeddings
+    resized = embeddings.interpolate_position_embeddings((3, 9))
+    image = embeddings.position_embeddings[:, 1:].reshape(1, 5, 6, 32).permute(0, 3, 1, 2)
+    expected = nn.functional.interpolate(image, (3, 9), mode=mode, antialias=antialias)
+    torch.testing.assert_close(resized[:, 1:], expected.flatten(2).transpose(1, 2))
+    assert resized[:, :1].equal(embeddings.position_embeddings[:, :1])

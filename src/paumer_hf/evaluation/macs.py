@@ -35,7 +35,12 @@ def count_macs_by_part(
     return {
         "patch_embedding": num_patches * num_values * config.hidden_size,
         "encoder": sum(
-            _layer_macs(config.num_prefix_tokens + active, config.hidden_size, intermediate_size)
+            _layer_macs(
+                config.num_prefix_tokens + active,
+                config.hidden_size,
+                intermediate_size,
+                num_mlp_maps=3 if config.use_gated_mlp else 2,
+            )
             for active in num_active
         ),
         # The head predicts for the patches that the pause layer has just processed.
@@ -62,10 +67,10 @@ def predict_speedup(config: PaumerConfig, image_size: Sequence[int], pause_confi
     return count_macs(config, image_size) / count_macs(config, image_size, pause_config)
 
 
-def _layer_macs(num_tokens: int, hidden_size: int, intermediate_size: int) -> int:
+def _layer_macs(num_tokens: int, hidden_size: int, intermediate_size: int, num_mlp_maps: int = 2) -> int:
     projections = 4 * num_tokens * hidden_size**2
     attention = 2 * num_tokens**2 * hidden_size
-    mlp = 2 * num_tokens * hidden_size * intermediate_size
+    mlp = num_mlp_maps * num_tokens * hidden_size * intermediate_size
     return projections + attention + mlp
 
 

@@ -18,38 +18,58 @@ SIZES = {
 }
 
 DECODER_TYPES = ("mask_transformer", "linear")
+POSITION_EMBEDDING_TYPES = ("learned", "rotary")
+POSITION_INTERPOLATION_MODES = ("bilinear", "bicubic")
 
 
 @strict
 class PaumerConfig(PreTrainedConfig):
     r"""Configuration of a PAUMER model: a plain ViT encoder whose patches can pause, and a decoder of Segmenter.
 
-    The defaults are ViT-Ti/16 with the mask transformer. How much is paused is no part of the architecture: it is an
-    argument of the model call, with the checkpoint's default and presets in `pause_config.json`. The fields
-    `train_pause_*` say what the model samples in training, when it gets labels and no explicit pause configuration.
+    The defaults are ViT-Ti/16 with the mask transformer. The optional parts of the encoder (LayerScale, registers, rotary
+    positions, gated MLPs, ...) let the weights of later plain ViTs in. How much is paused is no part of the
+    architecture: it is an argument of the model call, with the checkpoint's default and presets in
+    `pause_config.json`. The fields `train_pause_*` say what the model samples in training, when it gets labels and no
+    explicit pause configuration.
 
     Args:
         hidden_size: Width D of the encoder.
         num_hidden_layers: Number of encoder layers L.
         num_attention_heads: Attention heads of the encoder.
         intermediate_size: Width of the encoder's MLPs; None means 4 * `hidden_size`.
-        hidden_act: Activation of all MLPs.
+        hidden_act: Activation of the encoder's MLPs.
         hidden_dropout_prob: Dropout of the encoder's embeddings and residual branches.
         attention_probs_dropout_prob: Dropout of the encoder's attention weights.
         drop_path_rate: Stochastic depth of the encoder: 0 at the first layer, rising linearly to this at the last.
         initializer_range: Standard deviation of the initial weights.
-        layer_norm_eps: Epsilon of all layer normalisations.
+        layer_norm_eps: Epsilon of the encoder's layer normalisations.
         image_size: Image side in pixels, or (height, width), that the position embeddings are stored for. The model
             takes images of any size: position embeddings are interpolated, and sizes that are no multiple of
             `patch_size` are padded inside the model.
         patch_size: Side of the square patches P in pixels.
         num_channels: Channels of the image.
         qkv_bias: Whether queries, keys and values have a bias.
+        key_bias: Whether keys have one; None means as `qkv_bias`. Those of DINOv3 have none.
+        use_distillation_token: Whether a distillation token follows the `[CLS]` token, as in distilled DeiT.
+        num_register_tokens: Number of register tokens between the `[CLS]` token and the patches, as in DINOv2 with
+            registers and DINOv3. Registers never pause.
+        position_embedding_type: `"learned"`: position embeddings are added to the tokens; `"rotary"`: queries and keys
+            of the patches are rotated in each layer by their place in the image, as in DINOv3.
+        num_prefix_position_embeddings: How many of the tokens before the patches, from the first, have learned
+            position embeddings; None means all.
+        position_interpolation_mode: How learned position embeddings are resized to other grids, `"bilinear"` or
+            `"bicubic"`.
+        position_interpolation_antialias: Whether that is done with antialiasing.
+        rope_theta: Base of the periods of rotary positions.
+        layer_scale_init_value: Initial scale of the residual branches of LayerScale; None means no LayerScale.
+        use_gated_mlp: Whether the encoder's MLPs are gated: down(act(gate(x)) * up(x)).
         decoder_type: `"mask_transformer"` or `"linear"`.
         decoder_num_hidden_layers: Layers of the mask transformer.
         decoder_hidden_size: Width of the mask transformer; None means `hidden_size`.
         decoder_num_attention_heads: Heads of the mask transformer; None means one for each 64 of its width.
         decoder_intermediate_size: Width of the mask transformer's MLPs; None means 4 * `decoder_hidden_size`.
+        decoder_hidden_act: Activation of the mask transformer's MLPs.
+        decoder_layer_norm_eps: Epsilon of the mask transformer's layer normalisations; None means `layer_norm_eps`.
         decoder_dropout_prob: Dropout of the mask transformer.
         semantic_loss_ignore_index: Label value of the pixels that take no part in the loss.
         auxiliary_loss_weight: Weight of the auxiliary loss, lambda in the paper.
@@ -82,11 +102,23 @@ class PaumerConfig(PreTrainedConfig):
     patch_size: int = 16
     num_channels: int = 3
     qkv_bias: bool = True
+    key_bias: bool | None = None
+    use_distillation_token: bool = False
+    num_register_tokens: int = 0
+    position_embedding_type: str = "learned"
+    num_prefix_position_embeddings: int | None = None
+    position_interpolation_mode: str = "bilinear"
+    position_interpolation_antialias: bool = False
+    rope_theta: float | int = 100.0
+    layer_scale_init_value: float | int | None = None
+    use_gated_mlp: bool = False
     decoder_type: str = "mask_transformer"
     decoder_num_hidden_layers: int = 2
     decoder_hidden_size: int | None = None
     decoder_num_attention_heads: int | None = None
     decoder_intermediate_size: int | None = None
+    decoder_hidden_act: str = "gelu"
+    decoder_layer_norm_eps: float | None = None
     decoder_dropout_prob: float | int = 0.1
     semantic_loss_ignore_index: int = 255
     auxiliary_loss_weight: float | int = 0.1
@@ -106,6 +138,8 @@ class PaumerConfig(PreTrainedConfig):
             self.decoder_num_attention_heads = max(1, self.decoder_hidden_size // 64)
         if self.decoder_intermediate_size is None:
             self.decoder_intermediate_size = 4 * self.decoder_hidden_size
+        if self.decoder_layer_norm_eps is None:
+            self.decoder_layer_norm_eps = self.layer_norm_eps
         if self.train_pause_layers is None:
             first = 3 if self.num_hidden_layers > 3 else 1
             self.train_pause_layers = tuple(range(first, min(10, self.num_hidden_layers)))
@@ -128,8 +162,14 @@ class PaumerConfig(PreTrainedConfig):
 
     @property
     def num_prefix_tokens(self) -> int:
-        """Tokens before the patches, which never pause: the `[CLS]` token."""
-        return 1
+        """Tokens before the patches, which never pause: the `[CLS]` token, then distillation token and registers."""
+        return 1 + int(self.use_distillation_token) + self.num_register_tokens
+
+    @property
+    def num_prefix_positions(self) -> int:
+        """How many of the tokens before the patches have learned position embeddings."""
+        given = self.num_prefix_position_embeddings
+        return self.num_prefix_tokens if given is None else given
 
     @property
     def patch_grid(self) -> tuple[int, int]:
@@ -154,10 +194,35 @@ class PaumerConfig(PreTrainedConfig):
             raise ValueError(f"`image_size` must be an integer or (height, width), but is {self.image_size}.")
         if min(self.patch_grid) < 1:
             raise ValueError(f"`image_size` must be positive, but is {self.image_size}.")
-        if self.decoder_type not in DECODER_TYPES:
-            raise ValueError(f"`decoder_type` must be one of {list(DECODER_TYPES)}, but is {self.decoder_type!r}.")
+        if self.num_register_tokens < 0:
+            raise ValueError(f"`num_register_tokens` must not be negative, but is {self.num_register_tokens}.")
+        choices = {
+            "decoder_type": DECODER_TYPES,
+            "position_embedding_type": POSITION_EMBEDDING_TYPES,
+            "position_interpolation_mode": POSITION_INTERPOLATION_MODES,
+        }
+        for name, values in choices.items():
+            if getattr(self, name) not in values:
+                raise ValueError(f"`{name}` must be one of {list(values)}, but is {getattr(self, name)!r}.")
+        self._validate_positions()
         self._validate_probabilities()
         self._validate_train_pauses()
+
+    def _validate_positions(self) -> None:
+        if not 0 <= self.num_prefix_positions <= self.num_prefix_tokens:
+            raise ValueError(
+                f"`num_prefix_position_embeddings` must lie between 0 and {self.num_prefix_tokens}, the number of "
+                f"tokens before the patches, but is {self.num_prefix_position_embeddings}."
+            )
+        if self.position_embedding_type == "rotary":
+            head_dim = self.hidden_size // self.num_attention_heads
+            if head_dim % 4:
+                raise ValueError(
+                    "Rotary positions turn a half of the pairs of a head by the row and a half by the column, so "
+                    f"`hidden_size` / `num_attention_heads` must be a multiple of 4, but is {head_dim}."
+                )
+            if self.rope_theta <= 0:
+                raise ValueError(f"`rope_theta` must be positive, but is {self.rope_theta}.")
 
     def _validate_probabilities(self) -> None:
         names = ("hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate", "decoder_dropout_prob")
@@ -188,4 +253,4 @@ class PaumerConfig(PreTrainedConfig):
             )
 
 
-__all__ = ["DECODER_TYPES", "SIZES", "PaumerConfig"]
+__all__ = ["DECODER_TYPES", "POSITION_EMBEDDING_TYPES", "POSITION_INTERPOLATION_MODES", "SIZES", "PaumerConfig"]

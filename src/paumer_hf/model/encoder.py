@@ -11,6 +11,7 @@ from torch import nn
 from .configuration_paumer import PaumerConfig
 from .pause_config import PauseConfig, num_paused
 from .pausing import PatchTokens, entropy, pause_tokens, random_scores
+from .rotary_embedding import RotaryPositions, select_positions
 from .transformer_layer import PaumerLayer
 
 
@@ -41,6 +42,7 @@ class PaumerEncoder(nn.Module):
         hidden_states: torch.Tensor,
         pause_config: PauseConfig,
         auxiliary_head: Callable[[torch.Tensor], torch.Tensor],
+        rotary: RotaryPositions | None = None,
         **kwargs: Any,
     ) -> EncoderOutput:
         """Run the layers.
@@ -49,6 +51,7 @@ class PaumerEncoder(nn.Module):
             hidden_states: (batch, prefix + patches, hidden size).
             pause_config: Which patches pause where; validated against the number of layers.
             auxiliary_head: From tokens to class logits, whose entropy says which patches are done.
+            rotary: The rotary positions of all patches; those of the active ones follow them.
             **kwargs: For the attention implementation.
         """
         batch_size, num_tokens = hidden_states.shape[:2]
@@ -56,9 +59,10 @@ class PaumerEncoder(nn.Module):
         positions = torch.arange(num_tokens - num_prefix, device=hidden_states.device).expand(batch_size, -1)
         active = PatchTokens(hidden_states[:, num_prefix:], positions)
         paused: dict[int, PatchTokens] = {}
+        active_rotary = rotary
 
         for layer_number, layer in enumerate(self.layers, start=1):
-            hidden_states = layer(hidden_states, **kwargs)
+            hidden_states = layer(hidden_states, active_rotary, **kwargs)
             active = active._replace(hidden_states=hidden_states[:, num_prefix:])
             if layer_number in pause_config.pause_ratios:
                 # A Python integer before any tensor work: shapes are known when a graph is traced.
@@ -67,6 +71,8 @@ class PaumerEncoder(nn.Module):
                 scores = pause_scores(active, pause_config, layer_number)
                 active, paused[layer_number] = pause_tokens(active, scores, count)
                 hidden_states = torch.cat([hidden_states[:, :num_prefix], active.hidden_states], dim=1)
+                if rotary is not None:
+                    active_rotary = select_positions(rotary, active.positions)
 
         return EncoderOutput(hidden_states[:, :num_prefix], active, paused)
 

@@ -19,10 +19,10 @@ class PaumerMaskDecoder(nn.Module):
         self.input_projection = nn.Linear(config.hidden_size, hidden_size)
         self.class_embeddings = nn.Parameter(torch.zeros(1, config.num_labels, hidden_size))
         self.layers = nn.ModuleList(PaumerDecoderLayer(config) for _ in range(config.decoder_num_hidden_layers))
-        self.layernorm = nn.LayerNorm(hidden_size, eps=config.layer_norm_eps)
+        self.layernorm = nn.LayerNorm(hidden_size, eps=config.decoder_layer_norm_eps)
         self.patch_projection = nn.Linear(hidden_size, hidden_size, bias=False)
         self.class_projection = nn.Linear(hidden_size, hidden_size, bias=False)
-        self.mask_layernorm = nn.LayerNorm(config.num_labels, eps=config.layer_norm_eps)
+        self.mask_layernorm = nn.LayerNorm(config.num_labels, eps=config.decoder_layer_norm_eps)
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         """From (batch, patches, encoder hidden size) to (batch, patches, classes)."""

@@ -29,7 +29,8 @@ from .pause_config import (
     write_pause_config_file,
 )
 from .pause_sampling import PauseSampler
-from .transformer_layer import PaumerAttention, PaumerLayer
+from .rotary_embedding import rotary_positions
+from .transformer_layer import PaumerAttention, PaumerLayer, PaumerLayerScale
 
 
 try:
@@ -113,8 +114,10 @@ class PaumerPreTrainedModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, PaumerEmbeddings):
-            init.trunc_normal_(module.cls_token, std=self.config.initializer_range)
-            init.trunc_normal_(module.position_embeddings, std=self.config.initializer_range)
+            for parameter in module.parameters(recurse=False):
+                init.trunc_normal_(parameter, std=self.config.initializer_range)
+        elif isinstance(module, PaumerLayerScale):
+            init.constant_(module.weight, self.config.layer_scale_init_value)
         elif isinstance(module, PaumerMaskDecoder):
             init.trunc_normal_(module.class_embeddings, std=self.config.initializer_range)
 
@@ -235,7 +238,11 @@ class PaumerModel(PaumerPreTrainedModel):
         """
         pause_config = self.resolve_pause_config(pause_config)
         embeddings, grid = self.embeddings(pixel_values)
-        prefix, active, paused = self.encoder(embeddings, pause_config, self.auxiliary_head, **kwargs)
+        rotary = None
+        if self.config.position_embedding_type == "rotary":
+            head_dim = self.config.hidden_size // self.config.num_attention_heads
+            rotary = rotary_positions(grid, head_dim, self.config.rope_theta, embeddings.device, embeddings.dtype)
+        prefix, active, paused = self.encoder(embeddings, pause_config, self.auxiliary_head, rotary, **kwargs)
         patches = assemble_tokens(active, *paused.values())
         last_hidden_state = self.layernorm(torch.cat([prefix, patches.hidden_states], dim=1))
         return PaumerModelOutput(

@@ -12,6 +12,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .configuration_paumer import PaumerConfig
+from .rotary_embedding import RotaryPositions, rotate
 
 
 def eager_attention_forward(
@@ -38,7 +39,14 @@ class PaumerAttention(nn.Module):
     """Multi-head self-attention, computed by the implementation that the configuration names."""
 
     def __init__(
-        self, config: PaumerConfig, *, hidden_size: int, num_attention_heads: int, qkv_bias: bool, dropout_prob: float
+        self,
+        config: PaumerConfig,
+        *,
+        hidden_size: int,
+        num_attention_heads: int,
+        qkv_bias: bool,
+        key_bias: bool,
+        dropout_prob: float,
     ) -> None:
         super().__init__()
         self.config = config
@@ -47,16 +55,20 @@ class PaumerAttention(nn.Module):
         self.attention_dropout = dropout_prob
         self.is_causal = False
         self.q_proj = nn.Linear(hidden_size, hidden_size, bias=qkv_bias)
-        self.k_proj = nn.Linear(hidden_size, hidden_size, bias=qkv_bias)
+        self.k_proj = nn.Linear(hidden_size, hidden_size, bias=key_bias)
         self.v_proj = nn.Linear(hidden_size, hidden_size, bias=qkv_bias)
         self.o_proj = nn.Linear(hidden_size, hidden_size)
 
-    def forward(self, hidden_states: torch.Tensor, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def forward(
+        self, hidden_states: torch.Tensor, rotary: RotaryPositions | None = None, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """From (batch, tokens, hidden size) to the same shape, and the attention weights if they are computed."""
         query, key, value = (
             projection(hidden_states).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
+        if rotary is not None:
+            query, key = rotate(query, rotary), rotate(key, rotary)
         output, weights = self._attention_function(query)(
             self,
             query,
@@ -92,6 +104,35 @@ class PaumerMLP(nn.Module):
         return self.fc2(self.dropout(self.activation(self.fc1(hidden_states))))
 
 
+class PaumerGatedMLP(nn.Module):
+    """Two linear maps side by side, of which the activated one gates the other, and a third back."""
+
+    def __init__(self, hidden_size: int, intermediate_size: int, hidden_act: str, dropout_prob: float) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(hidden_size, intermediate_size)
+        self.up_proj = nn.Linear(hidden_size, intermediate_size)
+        self.activation = ACT2FN[hidden_act]
+        self.down_proj = nn.Linear(intermediate_size, hidden_size)
+        self.dropout = nn.Dropout(dropout_prob)
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """Shape in, shape out."""
+        gate = self.activation(self.gate_proj(hidden_states))
+        return self.down_proj(self.dropout(gate * self.up_proj(hidden_states)))
+
+
+class PaumerLayerScale(nn.Module):
+    """LayerScale: one learned factor for each channel of a residual branch."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(hidden_size))
+
+    def forward(self, branch: torch.Tensor) -> torch.Tensor:
+        """Shape in, shape out."""
+        return branch * self.weight
+
+
 class PaumerDropPath(nn.Module):
     """Stochastic depth: in training drops a residual branch of an image with probability `drop_prob`."""
 
@@ -113,7 +154,7 @@ class PaumerDropPath(nn.Module):
 
 
 class PaumerBlock(GradientCheckpointingLayer):
-    """Attention and MLP, each on normalised tokens and added to its input."""
+    """Attention and MLP, each on normalised tokens, scaled where there is LayerScale, and added to its input."""
 
     def __init__(
         self,
@@ -122,31 +163,42 @@ class PaumerBlock(GradientCheckpointingLayer):
         hidden_size: int,
         num_attention_heads: int,
         intermediate_size: int,
-        qkv_bias: bool,
+        hidden_act: str,
+        layer_norm_eps: float,
+        qkv_bias: bool = True,
+        key_bias: bool = True,
+        use_layer_scale: bool = False,
+        use_gated_mlp: bool = False,
         dropout_prob: float,
         attention_dropout_prob: float,
-        drop_path_prob: float,
+        drop_path_prob: float = 0.0,
     ) -> None:
         super().__init__()
-        self.layernorm_before = nn.LayerNorm(hidden_size, eps=config.layer_norm_eps)
+        self.layernorm_before = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
         self.attention = PaumerAttention(
             config,
             hidden_size=hidden_size,
             num_attention_heads=num_attention_heads,
             qkv_bias=qkv_bias,
+            key_bias=key_bias,
             dropout_prob=attention_dropout_prob,
         )
-        self.layernorm_after = nn.LayerNorm(hidden_size, eps=config.layer_norm_eps)
-        self.mlp = PaumerMLP(hidden_size, intermediate_size, config.hidden_act, dropout_prob)
+        self.layer_scale_attention = PaumerLayerScale(hidden_size) if use_layer_scale else nn.Identity()
+        self.layernorm_after = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
+        mlp_class = PaumerGatedMLP if use_gated_mlp else PaumerMLP
+        self.mlp = mlp_class(hidden_size, intermediate_size, hidden_act, dropout_prob)
+        self.layer_scale_mlp = PaumerLayerScale(hidden_size) if use_layer_scale else nn.Identity()
         self.dropout = nn.Dropout(dropout_prob)
         self.drop_path = PaumerDropPath(drop_path_prob)
 
-    def forward(self, hidden_states: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        """From (batch, tokens, hidden size) to the same shape."""
-        attended, _ = self.attention(self.layernorm_before(hidden_states), **kwargs)
-        hidden_states = hidden_states + self.drop_path(self.dropout(attended))
+    def forward(
+        self, hidden_states: torch.Tensor, rotary: RotaryPositions | None = None, **kwargs: Any
+    ) -> torch.Tensor:
+        """From (batch, tokens, hidden size) to the same shape; `rotary` has the angles of the patches among them."""
+        attended, _ = self.attention(self.layernorm_before(hidden_states), rotary, **kwargs)
+        hidden_states = hidden_states + self.drop_path(self.layer_scale_attention(self.dropout(attended)))
         mapped = self.mlp(self.layernorm_after(hidden_states))
-        return hidden_states + self.drop_path(self.dropout(mapped))
+        return hidden_states + self.drop_path(self.layer_scale_mlp(self.dropout(mapped)))
 
 
 class PaumerLayer(PaumerBlock):
@@ -159,7 +211,12 @@ class PaumerLayer(PaumerBlock):
             hidden_size=config.hidden_size,
             num_attention_heads=config.num_attention_heads,
             intermediate_size=config.intermediate_size,
+            hidden_act=config.hidden_act,
+            layer_norm_eps=config.layer_norm_eps,
             qkv_bias=config.qkv_bias,
+            key_bias=config.qkv_bias if config.key_bias is None else config.key_bias,
+            use_layer_scale=config.layer_scale_init_value is not None,
+            use_gated_mlp=config.use_gated_mlp,
             dropout_prob=config.hidden_dropout_prob,
             attention_dropout_prob=config.attention_probs_dropout_prob,
             drop_path_prob=config.drop_path_rate * layer_index / max(1, config.num_hidden_layers - 1),
@@ -175,11 +232,11 @@ class PaumerDecoderLayer(PaumerBlock):
             hidden_size=config.decoder_hidden_size,
             num_attention_heads=config.decoder_num_attention_heads,
             intermediate_size=config.decoder_intermediate_size,
-            qkv_bias=True,
+            hidden_act=config.decoder_hidden_act,
+            layer_norm_eps=config.decoder_layer_norm_eps,
             dropout_prob=config.decoder_dropout_prob,
             attention_dropout_prob=config.decoder_dropout_prob,
-            drop_path_prob=0.0,
         )
 
 
-__all__ = ["PaumerAttention", "PaumerDecoderLayer", "PaumerLayer"]
+__all__ = ["PaumerAttention", "PaumerDecoderLayer", "PaumerLayer", "PaumerLayerScale"]
