@@ -64,9 +64,23 @@ def speed_table() -> str:
     return "\n".join(lines)
 
 
+def conversion_table() -> str:
+    """How far converted weights are from the networks that they come from."""
+    results = json.loads((RESULTS / "conversion.json").read_text(encoding="utf-8"))["results"]
+    lines = ["| source | origin | compared | sizes | largest difference |", "|---|---|---|---|---:|"]
+    for source in dict.fromkeys(result["source"] for result in results):
+        rows = [result for result in results if result["source"] == source]
+        outputs = ", ".join(dict.fromkeys(row["output"].replace("_", " ") for row in rows))
+        sizes = ", ".join(dict.fromkeys(" x ".join(map(str, row["image_size"])) for row in rows))
+        largest = max(row["max_abs_difference"] for row in rows)
+        lines.append(f"| {source} | {rows[0]['origin']} | {outputs} | {sizes} | {largest:.1g} |")
+    return "\n".join(lines)
+
+
 def render(text: str) -> str:
     """The README with its tables."""
-    for name, table in (("camvid", camvid_table()), ("speed", speed_table())):
+    tables = {"camvid": camvid_table(), "speed": speed_table(), "conversion": conversion_table()}
+    for name, table in tables.items():
         block = re.compile(rf"(<!-- results: {name} -->\n).*?(<!-- end of results -->)", re.DOTALL)
         text = block.sub(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)
     return text

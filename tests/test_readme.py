@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from transformers import Dinov2Config, Dinov2Model
 
 from paumer_hf import PaumerConfig, PaumerForSemanticSegmentation, PaumerImageProcessor
 
@@ -26,11 +27,17 @@ def test_the_code_runs_as_printed(tmp_path, monkeypatch):
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     Image.fromarray(pixels).save("street.png")
     names: dict = {}
-    for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
-        exec(block, names)
+    first, presets, backbone = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(first, names)
     assert tuple(names["label_map"].shape) == (40, 60)
+    exec(presets, names)
     assert names["model"].pause_config == names["PauseConfig"]({3: 0.4, 5: 0.4})
     assert not names["outputs"].pause_map.any()
+    dino = Dinov2Config(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=28, patch_size=14)
+    Dinov2Model(dino).save_pretrained("facebook/dinov2-small")  # a folder of this name goes before the page of the Hub
+    exec(backbone, names)
+    assert names["model"].config.num_labels == 19
+    assert list(names["processor"].image_mean) == [0.485, 0.456, 0.406]
 
 
 def test_the_files_and_recipes_that_it_names_are_there():

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from paumer_hf import PaumerForSemanticSegmentation, PauseConfig
-from paumer_hf.model.modeling_paumer import pixel_cross_entropy
 
 
 IGNORED = 255
@@ -82,14 +81,6 @@ def test_other_ignore_index(tiny_model, tiny_images, labels):
     tiny_model.config.semantic_loss_ignore_index = 99
     labels[labels == IGNORED] = 99
     torch.testing.assert_close(tiny_model(tiny_images, labels=labels).loss, expected)
-
-
-def test_pixel_cross_entropy_by_hand():
-    logits = torch.zeros(1, 4, 1, 3)
-    logits[0, 2, 0, 0] = 100.0
-    labels = torch.tensor([[[2, 1, 255]]])
-    assert pixel_cross_entropy(logits, labels, 255).item() == pytest.approx(torch.tensor(4.0).log().item() / 2)
-    assert pixel_cross_entropy(logits, torch.full((1, 1, 3), 255), 255).item() == 0
 
 
 def test_refuses_labels_of_another_shape(tiny_model, tiny_images):

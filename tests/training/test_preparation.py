@@ -4,6 +4,7 @@
 
 import pytest
 import torch
+from transformers import DINOv3ViTConfig, DINOv3ViTModel, ViTConfig, ViTModel
 
 from paumer_hf import PauseConfig
 from paumer_hf.training.preparation import (
@@ -12,7 +13,10 @@ from paumer_hf.training.preparation import (
     make_model,
     make_processor,
     make_transform,
+    normalisation,
     read_pause_config,
+    read_starting_weights,
+    with_normalisation,
 )
 from paumer_hf.training.recipe import TrainingRecipe
 
@@ -70,6 +74,60 @@ def test_a_checkpoint_of_other_classes_is_refused(tmp_path):
     recipe = TrainingRecipe(init_from=str(tmp_path), dataset="camvid")
     with pytest.raises(ValueError, match="has 10 classes, but the data set 'camvid' has 11"):
         make_model(recipe, describe_dataset(recipe))
+
+
+@pytest.fixture
+def dino(tmp_path):
+    """A small DINOv3 as transformers saves it."""
+    config = DINOv3ViTConfig(
+        hidden_size=32, num_hidden_layers=4, num_attention_heads=2, intermediate_size=64, patch_size=8, image_size=64
+    )
+    DINOv3ViTModel(config).save_pretrained(tmp_path / "dino")
+    return str(tmp_path / "dino")
+
+
+def test_starting_from_weights_of_another_origin(dino):
+    recipe = TrainingRecipe(init_from=dino, train_num_pause_layers=[0, 1], config_overrides={"drop_path_rate": 0.1})
+    description, weights = describe_dataset(recipe), read_starting_weights(recipe)
+    model = make_model(recipe, description, weights)
+    assert model.config.id2label == description.id2label
+    assert (model.config.position_embedding_type, model.config.drop_path_rate) == ("rotary", 0.1)
+    assert list(model.config.train_num_pause_layers) == [0, 1]
+    for name, value in weights.state_dict.items():
+        assert model.state_dict()[name].equal(value)
+    again = make_model(recipe, description)
+    assert again.paumer.layernorm.weight.equal(model.paumer.layernorm.weight)
+    assert normalisation(recipe, weights) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    resolved = with_normalisation(recipe, weights)
+    assert (resolved.image_mean, resolved.image_std) == ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+
+
+def test_position_embeddings_are_learned_on_for_the_crops(tmp_path):
+    config = ViTConfig(
+        hidden_size=32, num_hidden_layers=4, num_attention_heads=2, intermediate_size=64, patch_size=8, image_size=64
+    )
+    ViTModel(config).save_pretrained(tmp_path / "vit")
+    recipe = TrainingRecipe(init_from=str(tmp_path / "vit"), crop_size=[32, 48])
+    assert make_model(recipe, describe_dataset(recipe)).config.patch_grid == (4, 6)
+
+
+def test_weights_that_cannot_be_read_are_refused(tmp_path):
+    (tmp_path / "broken.pth").write_bytes(b"no weights")
+    for name, message in (("broken.pth", "cannot be read"), ("missing", "neither an existing file or folder")):
+        recipe = TrainingRecipe(init_from=str(tmp_path / name))
+        with pytest.raises(ValueError, match=message):
+            make_model(recipe, describe_dataset(recipe))
+
+
+def test_the_normalisation_of_a_checkpoint_is_kept_unless_the_recipe_says_another(tmp_path):
+    recipe = TrainingRecipe(config_overrides=SMALL, image_mean=[0.1, 0.2, 0.3])
+    make_model(recipe, describe_dataset(recipe)).save_pretrained(tmp_path)
+    assert normalisation(TrainingRecipe(init_from=str(tmp_path))) == ((0.5,) * 3, (0.5,) * 3)
+    make_processor(recipe, patch_size=8).save_pretrained(tmp_path)
+    assert normalisation(TrainingRecipe(init_from=str(tmp_path))) == ((0.1, 0.2, 0.3), (0.5, 0.5, 0.5))
+    other = TrainingRecipe(init_from=str(tmp_path), image_mean=[0.4, 0.4, 0.4])
+    assert normalisation(other) == ((0.4, 0.4, 0.4), (0.5, 0.5, 0.5))
+    assert with_normalisation(other).image_std == [0.5, 0.5, 0.5]
 
 
 def test_processor_and_transform_normalise_alike():

@@ -26,8 +26,8 @@ POSITION_INTERPOLATION_MODES = ("bilinear", "bicubic")
 class PaumerConfig(PreTrainedConfig):
     r"""Configuration of a PAUMER model: a plain ViT encoder whose patches can pause, and a decoder of Segmenter.
 
-    The defaults are ViT-Ti/16 with the mask transformer. The optional parts of the encoder (LayerScale, registers, rotary
-    positions, gated MLPs, ...) let the weights of later plain ViTs in. How much is paused is no part of the
+    The defaults are ViT-Ti/16 with the mask transformer. The optional parts of the encoder (LayerScale, registers,
+    rotary positions, gated MLPs, ...) let the weights of later plain ViTs in. How much is paused is no part of the
     architecture: it is an argument of the model call, with the checkpoint's default and presets in
     `pause_config.json`. The fields `train_pause_*` say what the model samples in training, when it gets labels and no
     explicit pause configuration.

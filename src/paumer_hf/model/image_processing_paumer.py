@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Image processor of PAUMER: images and label maps to tensors of whole patches, and logits back to label maps."""
 
+import os
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from transformers.image_processing_utils import BatchFeature
 from transformers.image_utils import ImageInput, PILImageResampling
 from transformers.processing_utils import ImagesKwargs, Unpack
 
+from .backbone_loading import conversion_module
 from .image_reading import flatten_images, read_image
 from .segmentation_maps import segmentation_map, segmentation_scores
 
@@ -82,6 +84,21 @@ class PaumerImageProcessor(PilBackend):
 
     def __init__(self, **kwargs: Unpack[PaumerImageProcessorKwargs]) -> None:
         super().__init__(**kwargs)
+
+    @classmethod
+    def from_backbone(cls, name_or_path: str | os.PathLike, **kwargs: Any) -> Any:
+        """The processor for `PaumerForSemanticSegmentation.from_backbone`: images normalised as the origin does it.
+
+        Args:
+            name_or_path: Weight file, folder or Hub id, as there.
+            **kwargs: Arguments of the processor that differ; and as there `kind`, `num_attention_heads`, and
+                `cache_dir`, `force_download`, `local_files_only`, `proxies`, `revision`, `subfolder`, `token`.
+
+        Raises:
+            ValueError: If the weights are refused.
+            ImportError: If the package paumer_hf is not installed.
+        """
+        return conversion_module().load_backbone_processor(cls, name_or_path, **kwargs)
 
     def preprocess(
         self,

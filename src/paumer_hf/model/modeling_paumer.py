@@ -15,7 +15,8 @@ from transformers.utils import TransformersKwargs, cached_file
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
-from .assembler import assemble_tokens, pause_map
+from .assembler import assemble_tokens, pause_map, to_image
+from .backbone_loading import conversion_module
 from .configuration_paumer import PaumerConfig
 from .encoder import PaumerEncoder
 from .mask_decoder import PaumerLinearDecoder, PaumerMaskDecoder
@@ -30,6 +31,7 @@ from .pause_config import (
 )
 from .pause_sampling import PauseSampler
 from .rotary_embedding import rotary_positions
+from .segmentation_loss import pixel_cross_entropy
 from .transformer_layer import PaumerAttention, PaumerLayer, PaumerLayerScale
 
 
@@ -267,6 +269,42 @@ class PaumerForSemanticSegmentation(PaumerPreTrainedModel):
         self.pause_sampler = PauseSampler(config)
         self.post_init()
 
+    @classmethod
+    def from_backbone(
+        cls,
+        name_or_path: str | os.PathLike,
+        *,
+        num_labels: int | None = None,
+        id2label: Mapping[int, str] | None = None,
+        dtype: torch.dtype | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """A new model for segmentation on a trained encoder of another origin; it needs the package paumer_hf.
+
+        Decoder and auxiliary head are new: the model has to be trained. Normalise images as the origin does:
+        `PaumerImageProcessor.from_backbone(name_or_path)`.
+
+        Args:
+            name_or_path: Weight file, folder or Hub id: a ViT, DeiT, DINOv2 or DINOv3 of transformers, a
+                VisionTransformer of timm, an AugReg `.npz`; or a Segmenter, whose encoder is taken.
+            num_labels: Number of classes; not needed beside `id2label`.
+            id2label: Names of the classes, from 0.
+            dtype: Type of the weights; None means float32.
+            **kwargs: `image_size` to resize position embeddings to; `kind` and `num_attention_heads` where the source
+                does not tell them; `cache_dir`, `force_download`, `local_files_only`, `proxies`, `revision`,
+                `subfolder`, `token` for the Hub; `attn_implementation`; fields of `PaumerConfig` that the weights
+                leave open, as `decoder_type` or `drop_path_rate`.
+
+        Raises:
+            ValueError: If the weights cannot be read, are of no known kind or are damaged, or a field contradicts
+                them.
+            ImportError: If the package is not installed.
+        """
+        download = {name: kwargs.pop(name) for name in DOWNLOAD_ARGUMENTS if kwargs.get(name) is not None}
+        labels = {"num_labels": num_labels, "id2label": id2label}
+        load = conversion_module().load_backbone
+        return load(cls, name_or_path, dtype=dtype, download=download, **labels, **kwargs)
+
     @can_return_tuple
     def forward(
         self,
@@ -347,33 +385,10 @@ class PaumerForSemanticSegmentation(PaumerPreTrainedModel):
         return loss
 
 
-def to_image(values: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """From (batch, patches, channels) to (batch, channels, rows, columns).
-
-    The result is a view with the channels last in memory, in which upsampling and argmax are several times as fast.
-    """
-    return values.unflatten(1, grid).permute(0, 3, 1, 2)
-
-
-def pixel_cross_entropy(logits: torch.Tensor, labels: torch.Tensor, ignore_index: int) -> torch.Tensor:
-    """Mean cross-entropy over the labelled pixels; zero, not NaN, where there are none.
-
-    Args:
-        logits: (batch, classes, height, width).
-        labels: (batch, height, width), int64.
-        ignore_index: The label of pixels without a class.
-    """
-    total = nn.functional.cross_entropy(
-        logits.permute(0, 2, 3, 1).flatten(0, 2), labels.flatten(), ignore_index=ignore_index, reduction="sum"
-    )
-    return total / (labels != ignore_index).sum().clamp(min=1)
-
-
 __all__ = [
     "PaumerForSemanticSegmentation",
     "PaumerModel",
     "PaumerModelOutput",
     "PaumerPreTrainedModel",
     "PaumerSemanticSegmenterOutput",
-    "pixel_cross_entropy",
 ]

@@ -29,8 +29,11 @@ from paumer_hf.training.preparation import (
     make_model,
     make_processor,
     make_transform,
+    normalisation,
     pair,
     read_pause_config,
+    read_starting_weights,
+    with_normalisation,
 )
 from paumer_hf.training.recipe import TrainingRecipe
 from paumer_hf.training.samples import TrainingSamples, make_loader
@@ -62,9 +65,11 @@ def train(recipe: TrainingRecipe) -> dict[str, Any]:
         project_dir=recipe.output_dir,
     )
     set_seed(recipe.seed)
+    weights = read_starting_weights(recipe)
+    recipe = with_normalisation(recipe, weights)
     description = describe_dataset(recipe)
     train_data, validation_data = (load_split(recipe, description, split) for split in ("train", "validation"))
-    model = make_model(recipe, description)
+    model = make_model(recipe, description, weights)
     processor = make_processor(recipe, model.config.patch_size)
     # Every process drops other units, and rank 0 the same ones as in a training on one process.
     set_seed(recipe.seed, device_specific=True)
@@ -158,6 +163,7 @@ def make_evaluation(
     """
     if len(dataset) == 0:
         raise ValueError("The validation split has no samples. Name a split with samples by `validation_split`.")
+    mean, std = normalisation(recipe)
     return functools.partial(
         evaluate_model,
         dataset=dataset,
@@ -167,8 +173,8 @@ def make_evaluation(
         world_size=accelerator.num_processes,
         reduce=functools.partial(accelerator.reduce, reduction="sum"),
         progress=accelerator.is_main_process,
-        image_mean=tuple(recipe.image_mean),
-        image_std=tuple(recipe.image_std),
+        image_mean=mean,
+        image_std=std,
         window_size=pair(recipe.eval_window_size),
         stride=pair(recipe.eval_stride),
         resize_short_side=recipe.eval_resize_short_side,

@@ -3,12 +3,14 @@
 """From the fields of a recipe to what a training works with: data, augmentation, model and image processor."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
 
 from paumer_hf import PaumerConfig, PaumerForSemanticSegmentation, PaumerImageProcessor, PauseConfig
+from paumer_hf.conversion import ConvertedWeights, model_from_weights, read_weights
 from paumer_hf.data import (
     DatasetDescription,
     SegmentationDataset,
@@ -17,6 +19,12 @@ from paumer_hf.data import (
     load_segmentation_dataset,
 )
 from paumer_hf.training.recipe import TrainingRecipe
+
+
+Channels = tuple[float, ...]
+
+# What Segmenter and the ViTs that it starts from take as mean and as standard deviation.
+DEFAULT_NORMALISATION = (0.5, 0.5, 0.5)
 
 
 def describe_dataset(recipe: TrainingRecipe) -> DatasetDescription:
@@ -37,8 +45,56 @@ def load_split(recipe: TrainingRecipe, description: DatasetDescription, split: s
     return load_segmentation_dataset(description, split, recipe.dataset_path, **options)
 
 
+def is_paumer_checkpoint(name_or_path: str) -> bool:
+    """Whether a folder or Hub id holds a PAUMER checkpoint, and not weights of another origin."""
+    if Path(name_or_path).is_file():
+        return False
+    try:
+        fields, _ = PaumerConfig.get_config_dict(name_or_path)
+    except OSError:
+        return False
+    return fields.get("model_type") == PaumerConfig.model_type
+
+
+def read_starting_weights(recipe: TrainingRecipe) -> ConvertedWeights | None:
+    """The converted weights that a recipe starts from, if `init_from` names any of another origin.
+
+    Raises:
+        ConversionError: If they cannot be converted.
+    """
+    if recipe.init_from is None or is_paumer_checkpoint(recipe.init_from):
+        return None
+    return read_weights(recipe.init_from)
+
+
+def normalisation(recipe: TrainingRecipe, weights: ConvertedWeights | None = None) -> tuple[Channels, Channels]:
+    """Mean and standard deviation of each channel: the recipe's, else those of what it starts from, else 0.5.
+
+    Args:
+        recipe: The recipe.
+        weights: What `read_starting_weights` returned for it.
+    """
+    mean = std = DEFAULT_NORMALISATION
+    if weights is not None:
+        mean, std = weights.image_mean, weights.image_std
+    elif recipe.init_from is not None and is_paumer_checkpoint(recipe.init_from):
+        try:
+            processor = PaumerImageProcessor.from_pretrained(recipe.init_from)
+            mean, std = tuple(processor.image_mean), tuple(processor.image_std)
+        except OSError:
+            pass  # a checkpoint without an image processor says nothing
+    return tuple(recipe.image_mean or mean), tuple(recipe.image_std or std)
+
+
+def with_normalisation(recipe: TrainingRecipe, weights: ConvertedWeights | None = None) -> TrainingRecipe:
+    """The recipe with the normalisation that it means written out."""
+    mean, std = normalisation(recipe, weights)
+    return dataclasses.replace(recipe, image_mean=list(mean), image_std=list(std))
+
+
 def make_transform(recipe: TrainingRecipe) -> TrainingTransform:
     """The augmentation of a recipe."""
+    mean, std = normalisation(recipe)
     return TrainingTransform(
         crop_size=pair(recipe.crop_size),
         resize_short_side=recipe.resize_short_side,
@@ -46,13 +102,20 @@ def make_transform(recipe: TrainingRecipe) -> TrainingTransform:
         cat_max_ratio=recipe.cat_max_ratio,
         flip_probability=recipe.flip_probability,
         photometric_distortion=recipe.photometric_distortion,
-        image_mean=(recipe.image_mean[0], recipe.image_mean[1], recipe.image_mean[2]),
-        image_std=(recipe.image_std[0], recipe.image_std[1], recipe.image_std[2]),
+        image_mean=(mean[0], mean[1], mean[2]),
+        image_std=(std[0], std[1], std[2]),
     )
 
 
-def make_model(recipe: TrainingRecipe, description: DatasetDescription) -> PaumerForSemanticSegmentation:
+def make_model(
+    recipe: TrainingRecipe, description: DatasetDescription, weights: ConvertedWeights | None = None
+) -> PaumerForSemanticSegmentation:
     """A new model, or the one that the recipe starts from, with the classes of the data set.
+
+    Args:
+        recipe: The recipe.
+        description: Its data set.
+        weights: What `read_starting_weights` returned for it; None reads them here.
 
     Raises:
         ValueError: If the fields make no model, or the checkpoint to start from has another number of classes.
@@ -62,7 +125,7 @@ def make_model(recipe: TrainingRecipe, description: DatasetDescription) -> Paume
     if unknown:
         raise ValueError(f"`config_overrides` has the unknown field {unknown[0]!r}; the fields are {sorted(known)}.")
     try:
-        model = _make_model(recipe, description)
+        model = _make_model(recipe, description, weights or read_starting_weights(recipe))
     except (StrictDataclassError, RuntimeError) as error:
         raise ValueError(f"The recipe makes no model: {error}") from error
     if recipe.gradient_checkpointing:
@@ -70,7 +133,9 @@ def make_model(recipe: TrainingRecipe, description: DatasetDescription) -> Paume
     return model
 
 
-def _make_model(recipe: TrainingRecipe, description: DatasetDescription) -> PaumerForSemanticSegmentation:
+def _make_model(
+    recipe: TrainingRecipe, description: DatasetDescription, weights: ConvertedWeights | None
+) -> PaumerForSemanticSegmentation:
     names = ("train_pause_layers", "train_pause_ratios", "train_num_pause_layers", "train_pause_criterion")
     fields = {name: getattr(recipe, name) for name in names if getattr(recipe, name) is not None}
     fields = {"train_pause_seed": recipe.seed, **fields, **(recipe.config_overrides or {})}
@@ -78,23 +143,33 @@ def _make_model(recipe: TrainingRecipe, description: DatasetDescription) -> Paum
     if recipe.init_from is None:
         fields = {"image_size": pair(recipe.crop_size), **fields}
         return PaumerForSemanticSegmentation(PaumerConfig.from_size(recipe.model_size, **labels, **fields))
-    config = PaumerConfig.from_pretrained(recipe.init_from)
-    if config.num_labels != description.num_labels:
-        raise ValueError(
-            f"`init_from` {recipe.init_from} has {config.num_labels} classes, but the data set {description.name!r} "
-            f"has {description.num_labels}. Start from a checkpoint of the same classes."
-        )
+    if weights is not None:
+        _check_classes(recipe, weights.config.get("num_labels"), description)
+        if weights.config.get("position_embedding_type") != "rotary":
+            # As Segmenter does: position embeddings are learned on for the grid of the training crops.
+            fields = {"image_size": pair(recipe.crop_size), **fields}
+        return model_from_weights(weights, id2label=description.id2label, **fields)
+    _check_classes(recipe, PaumerConfig.from_pretrained(recipe.init_from).num_labels, description)
     # Half-precision checkpoints too: mixed precision computes in less, the weights are trained in float32.
     return PaumerForSemanticSegmentation.from_pretrained(recipe.init_from, dtype=torch.float32, **labels, **fields)
 
 
+def _check_classes(recipe: TrainingRecipe, num_labels: int | None, description: DatasetDescription) -> None:
+    if num_labels not in (None, description.num_labels):
+        raise ValueError(
+            f"`init_from` {recipe.init_from} has {num_labels} classes, but the data set {description.name!r} "
+            f"has {description.num_labels}. Start from a checkpoint of the same classes."
+        )
+
+
 def make_processor(recipe: TrainingRecipe, patch_size: int) -> PaumerImageProcessor:
     """The image processor that belongs to a recipe's model."""
+    mean, std = normalisation(recipe)
     height, width = pair(recipe.crop_size)
     return PaumerImageProcessor(
         size={"height": height, "width": width},
-        image_mean=list(recipe.image_mean),
-        image_std=list(recipe.image_std),
+        image_mean=list(mean),
+        image_std=list(std),
         size_divisor=patch_size,
     )
 
@@ -111,10 +186,14 @@ def pair(values: list | None) -> Any:
 
 __all__ = [
     "describe_dataset",
+    "is_paumer_checkpoint",
     "load_split",
     "make_model",
     "make_processor",
     "make_transform",
+    "normalisation",
     "pair",
     "read_pause_config",
+    "read_starting_weights",
+    "with_normalisation",
 ]

@@ -38,7 +38,7 @@ class TrainingRecipe:
         num_train_scenes: Number of generated training scenes.
         num_validation_scenes: Number of generated validation scenes.
         model_size: Standard size of a new model.
-        init_from: Folder or Hub id of a PAUMER checkpoint to start from, instead of a new model.
+        init_from: What to start from instead of a new model: a PAUMER checkpoint or weights of another origin.
         config_overrides: Fields of PaumerConfig that differ from the size's or the checkpoint's.
         train_pause_layers: As in PaumerConfig, as are the next three; None keeps the model's.
         train_pause_ratios: Lowest and highest ratio.
@@ -50,8 +50,8 @@ class TrainingRecipe:
         cat_max_ratio: Largest share of one class in a crop.
         flip_probability: Probability of mirroring.
         photometric_distortion: Whether colours are distorted.
-        image_mean: Mean of each channel, on the scale 0 to 1.
-        image_std: Standard deviation of each channel, on the same scale.
+        image_mean: Mean of each channel, on the scale 0 to 1; None takes that of `init_from`, or 0.5.
+        image_std: Standard deviation of each channel, on the same scale; None as for `image_mean`.
         max_steps: Number of optimiser steps.
         batch_size: Images of an optimiser step over all processes and accumulated batches.
         gradient_accumulation_steps: Batches that one optimiser step accumulates.
@@ -108,8 +108,8 @@ class TrainingRecipe:
     cat_max_ratio: float = 0.75
     flip_probability: float = 0.5
     photometric_distortion: bool = True
-    image_mean: list[float] = dataclasses.field(default_factory=lambda: [0.5, 0.5, 0.5])
-    image_std: list[float] = dataclasses.field(default_factory=lambda: [0.5, 0.5, 0.5])
+    image_mean: list[float] | None = None
+    image_std: list[float] | None = None
     max_steps: int = 80000
     batch_size: int = 8
     gradient_accumulation_steps: int = 1
@@ -178,7 +178,7 @@ class TrainingRecipe:
                 raise ValueError(f"`{name}` must be two positive numbers, but is {given[name]}.")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"`betas` must be two numbers in [0, 1), but is {self.betas}.")
-        for name in ("image_mean", "image_std"):
+        for name in given.keys() & {"image_mean", "image_std"}:
             if len(given[name]) != 3:
                 raise ValueError(f"`{name}` must be three numbers, but is {given[name]}.")
 
