@@ -30,6 +30,7 @@ class Arguments:
     seed: int = field(default=0, metadata={"help": "Of the random criterion."})
     dataset: str | None = field(default=None, metadata={"help": "Whose colours to use, such as camvid."})
     short_side: int | None = field(default=None, metadata={"help": "Resize images to this shorter side first."})
+    figure_width: int | None = field(default=None, metadata={"help": "Reduce wider figures to this, for documents."})
     device: str | None = field(default=None, metadata={"help": "Such as cpu or cuda; a GPU where there is one."})
 
 
@@ -43,7 +44,14 @@ def main() -> None:
         configs = [read_pause_config(text, model, arguments.criterion, arguments.seed) for text in texts]
         palette = read_palette(arguments.dataset, model.config.num_labels)
         figures = predict_files(
-            model, processor, paths, list(dict.fromkeys(configs)), arguments.output, palette, arguments.short_side
+            model,
+            processor,
+            paths,
+            list(dict.fromkeys(configs)),
+            arguments.output,
+            palette,
+            arguments.short_side,
+            arguments.figure_width,
         )
     except (ValueError, OSError) as error:
         raise SystemExit(f"predict.py: {error}") from error

@@ -153,6 +153,7 @@ def predict_files(
     output_dir: str | os.PathLike,
     palette: Sequence[Colour],
     short_side: int | None = None,
+    figure_width: int | None = None,
 ) -> list[Path]:
     """Write a figure for each image, and a label map for each image and pause configuration.
 
@@ -164,6 +165,8 @@ def predict_files(
         output_dir: Folder for `NAME.png` and `NAME_labels_CONFIGURATION.png`; files of these names are replaced.
         palette: Colour of each class.
         short_side: Shorter side in pixels that images are resized to first. None keeps their size.
+        figure_width: Figures that are wider are reduced to this width in pixels and to 256 colours, for documents.
+            None keeps them.
 
     Returns:
         The paths of the figures.
@@ -175,6 +178,8 @@ def predict_files(
         raise ValueError(f"`output_dir` must be another folder than that of the images, {output_dir}. Name a new one.")
     if short_side is not None and short_side < 1:
         raise ValueError(f"`short_side` must be at least 1 pixel, but is {short_side}.")
+    if figure_width is not None and figure_width < 1:
+        raise ValueError(f"`figure_width` must be at least 1 pixel, but is {figure_width}.")
     class_names = [model.config.id2label[label] for label in range(model.config.num_labels)]
     figures = []
     for path, name in zip(tqdm(paths, desc="predicting", disable=None), _output_names(paths), strict=True):
@@ -183,11 +188,19 @@ def predict_files(
         title = f"{path.name}, {image.width} x {image.height} pixels"
         figure = compose_figure(title, image, rows, model.config.patch_size, palette, class_names)
         figures.append(Path(output_dir) / f"{name}.png")
-        save_png(figure, figures[-1])
+        save_png(figure if figure_width is None else _reduce(figure, figure_width), figures[-1])
         for row in rows:
             labels = label_map_image(row.label_map, palette)
             save_png(labels, Path(output_dir) / f"{name}_labels_{_file_name(row.pause_config)}.png")
     return figures
+
+
+def _reduce(figure: Image.Image, width: int) -> Image.Image:
+    if figure.width <= width:
+        return figure
+    height = round(figure.height * width / figure.width)
+    smaller = figure.resize((width, height), Image.Resampling.LANCZOS)
+    return smaller.quantize(256, dither=Image.Dither.NONE)
 
 
 def _read_image(path: Path, short_side: int | None) -> Image.Image:

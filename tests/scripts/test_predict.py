@@ -67,3 +67,15 @@ def test_errors_are_one_message(arguments, images, message, run):
     with pytest.raises(SystemExit, match=message) as error:
         run(*arguments, images=images)
     assert str(error.value).startswith("predict.py: ")
+
+
+def test_figures_for_documents_are_reduced(run, tmp_path):
+    run("--pause_configs", "dense")
+    with Image.open(tmp_path / "out" / "street.png") as figure:
+        width, height = figure.size
+    run("--pause_configs", "dense", "--figure_width", "200")
+    with Image.open(tmp_path / "out" / "street.png") as figure:
+        assert figure.size == (200, round(200 * height / width))
+        assert figure.mode == "P"
+    with pytest.raises(SystemExit, match="`figure_width` must be at least 1 pixel, but is 0"):
+        run("--pause_configs", "dense", "--figure_width", "0")
