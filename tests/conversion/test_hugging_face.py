@@ -245,7 +245,7 @@ KEY = "vit.encoder.layer.1.attention.output.dense.weight"
         ({"vit.adapter.weight": torch.zeros(3)}, "no place for 1 of the weights, 'vit.adapter.weight'"),
         ({"vit.embeddings.cls_token": None}, "one weight must be called 'embeddings.cls_token', .* there are 0"),
         ({"other.embeddings.cls_token": torch.zeros(1, 1, 32)}, "there are 2"),
-        ({"vit.embeddings.cls_token": torch.tensor(0.0)}, "`hidden_size` is 32 by config.json, but 0 by the weights"),
+        ({"vit.embeddings.cls_token": torch.tensor(0.0)}, r"has the shape \(\), but must have 3 dimensions"),
     ],
 )
 def test_weights_of_another_network_are_refused(change, message, save):

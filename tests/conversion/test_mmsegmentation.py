@@ -136,6 +136,13 @@ def metas_of(model):
         "beside": ({"CLASSES": NAMES}, {**model, "data_preprocessor": NORM_1}),
         "beside-as-model": ({"CLASSES": NAMES}, {"model": {**model, "data_preprocessor": NORM_1}}),
         "beside-and-inside": ({"CLASSES": NAMES, "cfg": config_text(data_preprocessor=NORM_1)}, model),
+        "inside-and-beside": (
+            {
+                "CLASSES": NAMES,
+                "cfg": config_text(data_preprocessor={"mean": [0, 0, 0], "std": [1, 1, 1]}, model=model),
+            },
+            {"data_preprocessor": NORM_1},
+        ),
     }
 
 
@@ -237,19 +244,37 @@ def test_the_configuration_beside_the_weights_goes_before_that_inside(
         assert len(converted.notes) == 1
 
 
-@pytest.mark.parametrize("key", ["cfg", "config"])
-def test_a_network_for_bgr_is_turned_to_rgb(key, save_mmseg, fill_state, compare, mmseg_shapes, mmseg_model):
+@pytest.mark.parametrize(
+    "norm",
+    [
+        {"img_norm_cfg": {**NORM_0, "to_rgb": False}},
+        {"data_preprocessor": {**NORM_1, "bgr_to_rgb": False}},
+        {"data_preprocessor": {**NORM_1, "bgr_to_rgb": None}},
+    ],
+)
+def test_a_network_for_bgr_is_turned_to_rgb(norm, save_mmseg, fill_state, compare, mmseg_shapes, mmseg_model):
     state = fill_state(mmseg_shapes())
-    norm = (
-        {"img_norm_cfg": {**NORM_0, "to_rgb": False}}
-        if key == "config"
-        else {"data_preprocessor": {**NORM_1, "bgr_to_rgb": False}}
-    )
-    converted = convert_mmsegmentation(save_mmseg(state, meta={key: config_text(model=mmseg_model(), **norm)}))
+    converted = convert_mmsegmentation(save_mmseg(state, meta={"cfg": config_text(model=mmseg_model(), **norm)}))
     assert converted.image_mean == pytest.approx((0.406, 0.456, 0.485))
+    assert converted.image_std == pytest.approx((0.225, 0.224, 0.229))
     assert any("BGR" in note for note in converted.notes)
     network = Network(state, 4, 3, (4, 4), eps=1e-3)
     compare(converted, lambda images: network(images[:, [2, 1, 0]]))
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [
+        {"img_norm_cfg": {**NORM_0, "to_rgb": None}},
+        {"data_preprocessor": {**NORM_1, "bgr_to_rgb": False, "rgb_to_bgr": True}},
+        {"data_preprocessor": {"mean": NORM_1["mean"], "std": NORM_1["std"]}},
+    ],
+)
+def test_a_network_for_rgb_stays_so(norm, save_mmseg, fill_state, mmseg_shapes, mmseg_model):
+    source = save_mmseg(fill_state(mmseg_shapes()), meta={"cfg": config_text(model=mmseg_model(), **norm)})
+    converted = convert_mmsegmentation(source)
+    assert converted.image_mean == pytest.approx((0.485, 0.456, 0.406))
+    assert not any("BGR" in note for note in converted.notes)
 
 
 def test_idle_weights_are_unused(save_mmseg, fill_state, mmseg_shapes, mmseg_model):

@@ -28,8 +28,8 @@ ACTIVATIONS = {"GELU": "gelu", "ReLU": "relu", "SiLU": "silu"}
 SEGMENTER_ENCODER_EPS, DEFAULT_EPS = 1e-6, 1e-5
 DEFAULT_NUM_HEADS = 12
 
-# Where 1.x and 0.x say how images are normalised, and by which name whether channels are swapped to red, green, blue.
-NORMALIZATION_GROUPS = {"data_preprocessor": "bgr_to_rgb", "img_norm_cfg": "to_rgb"}
+# Where 1.x and 0.x say how images are normalised.
+NORMALIZATION_GROUPS = ("data_preprocessor", "img_norm_cfg")
 
 Triple = tuple[float, float, float]
 
@@ -297,11 +297,11 @@ def _epsilon(settings: Settings, default: float, part: str, notes: list[str]) ->
 
 def _take_normalization(translation: Translation, settings: Settings) -> tuple[Triple, Triple]:
     """Mean and standard deviation of the channels; the weights for blue, green, red are turned to red, green, blue."""
-    for group, order in NORMALIZATION_GROUPS.items():
+    for group in NORMALIZATION_GROUPS:
         stated = settings.section(group)
         if stated.get("mean") is not None and stated.get("std") is not None:
             mean, std = _three_numbers(stated, "mean", -1e6), _three_numbers(stated, "std", 0.0)
-            if stated.get(order) is not False:
+            if not _is_for_bgr(stated):
                 return mean, std
             key = "paumer.embeddings.patch_embeddings.projection.weight"
             translation.put(key, translation.state_dict[key].flip(1))
@@ -311,6 +311,12 @@ def _take_normalization(translation: Translation, settings: Settings) -> tuple[T
         "Nothing says how images are normalised: with mean and standard deviation 0.5, as mmsegmentation's Segmenters."
     )
     return (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+
+
+def _is_for_bgr(normalization: Settings) -> bool:
+    """Whether the network takes images as mmsegmentation reads them, BGR: 1.x does unless told to swap channels."""
+    swaps = [normalization.get(name) for name in ("to_rgb", "bgr_to_rgb", "rgb_to_bgr")]
+    return not any(swaps) and (False in swaps or normalization.get("type") is not None)
 
 
 def _three_numbers(settings: Settings, key: str, above: float) -> Triple:
