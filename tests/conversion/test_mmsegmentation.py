@@ -207,10 +207,10 @@ def test_interpolation_and_activation_go_by_the_configuration(
     beside["decode_head"]["norm_cfg"] = {"type": "LN", "eps": 1e-2}
     converted = convert_mmsegmentation(save_mmseg(state, beside=beside))
     compare(converted, Network(state, 4, 3, (4, 4), eps=1e-3, decoder_eps=1e-2, mode="bilinear"))
-    assert (
-        convert_mmsegmentation(save_mmseg(state, beside=mmseg_model(act_cfg={"type": "ReLU"}))).config["hidden_act"]
-        == "relu"
-    )
+    beside = mmseg_model(act_cfg={"type": "ReLU"})
+    beside["decode_head"]["act_cfg"] = {"type": "SiLU"}
+    config = convert_mmsegmentation(save_mmseg(state, beside=beside)).config
+    assert (config["hidden_act"], config["decoder_hidden_act"]) == ("relu", "silu")
 
 
 def test_names_of_early_versions_and_a_bias_of_the_patches_are_taken(
@@ -289,6 +289,12 @@ def test_a_backbone_alone_gives_no_decoder(save_mmseg, fill_state, mmseg_shapes,
     converted = convert_mmsegmentation(save_mmseg(state, meta={"CLASSES": NAMES}, beside=mmseg_model()))
     assert not converted.has_decoder
     assert not {"num_labels", "decoder_type"} & set(converted.config)
+    assert len(converted.notes) == 2
+
+
+def test_a_meta_that_holds_nothing_is_none(save_mmseg, fill_state, mmseg_shapes, mmseg_model):
+    source = save_mmseg(fill_state(mmseg_shapes()), meta="written by hand", beside=mmseg_model())
+    assert convert_mmsegmentation(source).id2label is None
 
 
 @pytest.mark.parametrize("names", [NAMES[:4], "roads", [1, 2, 3, 4, 5]])

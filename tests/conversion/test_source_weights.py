@@ -58,6 +58,7 @@ def test_many_that_are_left_are_counted():
 def test_layers_are_counted_by_the_highest_number():
     assert count_layers(["blocks.0.a", "blocks.11.a", "blocks.2.b", "other.40"], "blocks.") == 12
     assert count_layers(["Transformer/encoderblock_3/x/y"], "Transformer/encoderblock_") == 4
+    assert count_layers(["blocks.²"], "blocks.") == 0
     assert count_layers(["blocks.norm"], "blocks.") == count_layers([], "blocks.") == 0
 
 

@@ -157,7 +157,7 @@ def read_channels(name: str, file: str, key: str, values: Any) -> tuple[float, f
 def count_layers(keys: Iterable[str], prefix: str) -> int:
     """How many layers are numbered after `prefix`, as in `blocks.0.norm1.weight` with the prefix `"blocks."`."""
     numbers = {key.removeprefix(prefix).split(".")[0].split("/")[0] for key in keys if key.startswith(prefix)}
-    return 1 + max((int(number) for number in numbers if number.isdigit()), default=-1)
+    return 1 + max((int(number) for number in numbers if number.isdecimal()), default=-1)
 
 
 __all__ = ["ConversionError", "ConvertedWeights", "SourceWeights", "count_layers", "read_channels"]
