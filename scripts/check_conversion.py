@@ -98,6 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--fixtures", type=Path, help="folder of fixtures with the outputs of the original code")
+    parser.add_argument("--tolerance", type=float, default=1e-4, help="largest difference that is no failure")
     arguments = parser.parse_args()
     torch.manual_seed(0)
     results: list[dict[str, Any]] = []
@@ -111,7 +112,10 @@ def main() -> None:
     write_results(arguments.output, {"results": results, "conditions": conditions})
     for result in results:
         print(json.dumps(result))
-    print(f"largest difference: {max(result['max_abs_difference'] for result in results):.2g}")
+    largest = max(result["max_abs_difference"] for result in results)
+    print(f"largest difference: {largest:.2g}")
+    if largest > arguments.tolerance:
+        raise SystemExit(f"The largest difference is above {arguments.tolerance:g}.")
 
 
 if __name__ == "__main__":

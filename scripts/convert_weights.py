@@ -3,7 +3,8 @@
 """Turn weights of another origin into a PAUMER checkpoint folder.
 
     python scripts/convert_weights.py SOURCE OUTPUT [--num_labels N] [--id2label FILE.json] [--image_size 512 [1024]] \
-        [--kind KIND] [--num_attention_heads N] [--config FIELD=VALUE ...] [--revision REVISION]
+        [--image_mean R G B] [--image_std R G B] [--kind KIND] [--num_attention_heads N] [--config FIELD=VALUE ...] \
+        [--revision REVISION]
 
 SOURCE is a weight file, a folder with one, or a Hub id: an original Segmenter checkpoint (with variant.yml beside it),
 a Segmenter of mmsegmentation, a VisionTransformer of timm, an AugReg .npz file, or a ViT, DeiT, DINOv2 or DINOv3 of
@@ -60,6 +61,8 @@ def main() -> None:
     parser.add_argument("--num_labels", type=int, help="number of classes of a new decoder")
     parser.add_argument("--id2label", type=Path, help="JSON file with the names of the classes")
     parser.add_argument("--image_size", type=int, nargs="+", help="side, or height and width, to store positions for")
+    parser.add_argument("--image_mean", type=float, nargs=3, help="mean of each channel, where the source is silent")
+    parser.add_argument("--image_std", type=float, nargs=3, help="standard deviation of each channel, likewise")
     parser.add_argument("--kind", choices=KINDS, help="what the source is, where it cannot be recognised")
     parser.add_argument("--num_attention_heads", type=int, help="number of heads, where the source does not say it")
     parser.add_argument("--config", nargs="+", default=[], metavar="FIELD=VALUE", help="other fields of PaumerConfig")
@@ -77,6 +80,8 @@ def main() -> None:
             num_labels=arguments.num_labels,
             id2label=read_id2label(arguments.id2label),
             image_size=None if image_size is None else (image_size[0], image_size[-1]),
+            image_mean=arguments.image_mean,
+            image_std=arguments.image_std,
             config=read_fields(arguments.config),
             revision=arguments.revision,
         )

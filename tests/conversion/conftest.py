@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from transformers import ViTConfig, ViTForImageClassification
 
 from paumer_hf import PaumerConfig, PaumerForSemanticSegmentation
 from paumer_hf.conversion.source_files import read_source
@@ -298,3 +299,37 @@ def parity_folder():
         return PARITY / name
 
     return find
+
+
+@pytest.fixture
+def vit():
+    """A small ViT of transformers, every parameter of which matters."""
+    config = ViTConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, image_size=32, patch_size=8
+    )
+    model = ViTForImageClassification(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape))
+    return model
+
+
+@pytest.fixture
+def source(vit, tmp_path):
+    vit.save_pretrained(tmp_path / "vit")
+    processor = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}
+    (tmp_path / "vit" / "preprocessor_config.json").write_text(json.dumps(processor))
+    return tmp_path / "vit"
+
+
+@pytest.fixture
+def same_features():
+    """A function that compares the encoder of a model with that of a ViT of transformers at an image size."""
+
+    def compare(model, vit, height=32, width=32):
+        images = torch.randn(2, 3, height, width)
+        with torch.no_grad():
+            expected = vit.vit(images, interpolate_pos_encoding=True).last_hidden_state
+            torch.testing.assert_close(model.paumer(images).last_hidden_state, expected, rtol=1e-4, atol=1e-4)
+
+    return compare

@@ -6,7 +6,7 @@ import json
 
 import pytest
 import torch
-from transformers import ViTConfig, ViTForImageClassification, ViTModel
+from transformers import ViTModel
 
 from paumer_hf import PaumerConfig, PaumerForSemanticSegmentation, PaumerImageProcessor
 from paumer_hf.conversion import ConversionError, convert_weights, model_from_weights, read_weights
@@ -15,35 +15,7 @@ from paumer_hf.conversion import ConversionError, convert_weights, model_from_we
 NAMES = {0: "road", 1: "tree", 2: "sky"}
 
 
-@pytest.fixture
-def vit():
-    """A small ViT of transformers, every parameter of which matters."""
-    config = ViTConfig(
-        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, image_size=32, patch_size=8
-    )
-    model = ViTForImageClassification(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape))
-    return model
-
-
-@pytest.fixture
-def source(vit, tmp_path):
-    vit.save_pretrained(tmp_path / "vit")
-    processor = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}
-    (tmp_path / "vit" / "preprocessor_config.json").write_text(json.dumps(processor))
-    return tmp_path / "vit"
-
-
-def same_features(model, vit, height=32, width=32):
-    images = torch.randn(2, 3, height, width)
-    with torch.no_grad():
-        expected = vit.vit(images, interpolate_pos_encoding=True).last_hidden_state
-        torch.testing.assert_close(model.paumer(images).last_hidden_state, expected, rtol=1e-4, atol=1e-4)
-
-
-def test_a_folder_is_written_whole(vit, source, tmp_path):
+def test_a_folder_is_written_whole(vit, source, tmp_path, same_features):
     report = convert_weights(source, tmp_path / "out", id2label=NAMES, config={"drop_path_rate": 0.1})
     assert report.origin == "hugging_face"
     assert report.new == ("the decoder", "the auxiliary head")
@@ -62,52 +34,6 @@ def test_a_folder_is_written_whole(vit, source, tmp_path):
     record = json.loads((tmp_path / "out" / "conversion.json").read_text())
     assert record["origin"] == "hugging_face"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "vit"]
-
-
-def test_from_backbone(vit, source):
-    model = PaumerForSemanticSegmentation.from_backbone(source, num_labels=5, decoder_type="linear")
-    assert (model.config.num_labels, model.config.decoder_type, model.training) == (5, "linear", False)
-    assert model(torch.randn(1, 3, 32, 40), pause_config={1: 0.5}).logits.shape == (1, 5, 4, 5)
-    same_features(model, vit)
-    processor = PaumerImageProcessor.from_backbone(source, do_resize=False)
-    assert (list(processor.image_mean), processor.do_resize) == ([0.1, 0.2, 0.3], False)
-
-
-def test_from_backbone_says_what_is_new(source, caplog):
-    from transformers.utils import logging
-
-    logging.enable_propagation()
-    try:
-        PaumerForSemanticSegmentation.from_backbone(source, num_labels=5)
-    finally:
-        logging.disable_propagation()
-    assert "the decoder and the auxiliary head are new" in caplog.text
-
-
-def test_from_backbone_in_half_precision_and_as_a_subclass(source):
-    class Mine(PaumerForSemanticSegmentation):
-        pass
-
-    model = Mine.from_backbone(source, id2label=NAMES, dtype=torch.bfloat16, attn_implementation="eager")
-    assert type(model) is Mine
-    assert model.dtype == torch.bfloat16
-    assert model.config._attn_implementation == "eager"
-    assert model.config.id2label == NAMES
-
-
-def test_new_parts_are_initialised_as_those_of_a_new_model(source):
-    model = PaumerForSemanticSegmentation.from_backbone(source, num_labels=5)
-    assert 0.01 < model.paumer.auxiliary_head.weight.std() < 0.03
-    assert not model.paumer.auxiliary_head.bias.any()
-    assert 0.01 < model.decoder.class_embeddings.std() < 0.03
-
-
-def test_position_embeddings_are_resized_to_another_image_size(vit, source):
-    """A model of the new size gives there what interpolation at run time gives."""
-    model = PaumerForSemanticSegmentation.from_backbone(source, num_labels=5, image_size=(48, 64))
-    assert model.config.patch_grid == (6, 8)
-    assert model.paumer.embeddings.position_embeddings.shape == (1, 1 + 48, 32)
-    same_features(model, vit, 48, 64)
 
 
 @pytest.fixture
@@ -141,7 +67,7 @@ def test_a_decoder_is_kept_with_its_classes(with_decoder, tiny_images):
 
 def test_a_decoder_can_be_left_behind(with_decoder, tiny_images):
     original, weights = with_decoder
-    model = model_from_weights(weights, keep_decoder=False, num_labels=7, decoder_num_hidden_layers=2)
+    model = model_from_weights(weights, keep_decoder=False, num_labels=7, config={"decoder_num_hidden_layers": 2})
     assert model(tiny_images).logits.shape == (3, 7, 5, 6)
     features = model.paumer(tiny_images).last_hidden_state
     torch.testing.assert_close(features, original.paumer(tiny_images).last_hidden_state)
@@ -155,9 +81,23 @@ def test_a_decoder_can_be_left_behind(with_decoder, tiny_images):
         ({"keep_decoder": False}, "say by `num_labels` or `id2label` how many classes the new one shall have"),
         ({"keep_decoder": False, "num_labels": 4, "id2label": NAMES}, "must name the classes 0 to 3"),
         ({"keep_decoder": False, "id2label": {1: "a", 2: "b"}}, "must name the classes 0 to 1"),
-        ({"hidden_size": 64}, "`hidden_size` is 32 in the source, and its weights fit nothing else, but 64 was given"),
-        ({"drop_path": 0.1}, "PaumerConfig has no field 'drop_path'"),
-        ({"drop_path_rate": 2.0}, r"These weights and fields make no model: `drop_path_rate` must lie in \[0, 1\)"),
+        (
+            {"config": {"hidden_size": 64}},
+            "`hidden_size` is 32 in the source, and its weights fit nothing else, but 64 was given",
+        ),
+        (
+            {"config": {"drop_path": 0.1}},
+            "There is no argument and no field .* 'drop_path'; did you mean 'drop_path_r",
+        ),
+        ({"config": {"num_labels": 3}}, "`num_labels` is no further field .*; give `num_labels` by itself"),
+        ({"config": {"num_prefix_position_embeddings": 0}}, "position_embeddings the shape"),
+        ({"keep_decoder": False, "num_labels": 0}, "`num_labels` must be at least 1, but is 0"),
+        ({"id2label": {"road": 0}}, "`id2label` must map the numbers of the classes to their names, but is"),
+        ({"keep_decoder": False, "id2label": {}}, "`id2label` must name the classes"),
+        (
+            {"config": {"drop_path_rate": 2.0}},
+            r"These weights and fields make no model: `drop_path_rate` must lie in \[0, 1\)",
+        ),
         ({"image_size": 0}, "make no model: `image_size` must be positive"),
     ],
     ids=str,
@@ -175,6 +115,33 @@ def test_incomplete_or_foreign_weights_are_refused(with_decoder):
     weights.state_dict["paumer.layernorm.bias"] = removed[:5]
     with pytest.raises(ConversionError, match=r"paumer\.layernorm\.bias the shape \(5,\), .* asks for \(32,\)"):
         model_from_weights(weights)
+
+
+def test_what_shapes_do_not_show_can_be_overruled(source, tmp_path):
+    convert_weights(
+        source,
+        tmp_path / "out",
+        num_labels=3,
+        image_mean=[0.4, 0.4, 0.4],
+        config={"hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-5},
+    )
+    config = PaumerForSemanticSegmentation.from_pretrained(tmp_path / "out").config
+    assert (config.hidden_act, config.layer_norm_eps) == ("gelu_pytorch_tanh", 1e-5)
+    processor = PaumerImageProcessor.from_pretrained(tmp_path / "out")
+    assert (list(processor.image_mean), list(processor.image_std)) == ([0.4, 0.4, 0.4], [0.4, 0.5, 0.6])
+    with pytest.raises(ConversionError, match="`image_std` must be three numbers"):
+        convert_weights(source, tmp_path / "other", num_labels=3, image_std=[0.5])
+
+
+def test_names_of_classes_as_a_list(source):
+    assert model_from_weights(read_weights(source), id2label=["a", "b"]).config.id2label == {0: "a", 1: "b"}
+
+
+def test_the_current_folder_can_be_the_output(source, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    convert_weights(source, ".", num_labels=3)
+    assert (tmp_path / "here" / "config.json").is_file()
 
 
 def test_arguments_are_checked(source):

@@ -74,6 +74,15 @@ def test_truncated_pickle(checkpoint, tmp_path, share):
     refused(path, tmp_path, "cannot be read")
 
 
+def test_damaged_numbers_in_a_pickle(checkpoint, tmp_path):
+    path = checkpoint()
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 40] = bytes(byte ^ 255 for byte in content[middle : middle + 40])
+    path.write_bytes(bytes(content))
+    refused(path, tmp_path, "cannot be read: .*checksum")
+
+
 @pytest.mark.parametrize("share", [0.001, 0.5])
 def test_truncated_safetensors(vit, tmp_path, share):
     path = vit / "model.safetensors"

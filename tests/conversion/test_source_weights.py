@@ -49,6 +49,13 @@ def test_whole_numbers_are_no_weights():
         weights.pop("counter")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_no_finite_numbers_are_refused(value):
+    weights = SourceWeights("file.pth", {"norm.weight": torch.tensor([1.0, value])})
+    with pytest.raises(ConversionError, match=r"'norm\.weight' holds values that are no finite numbers"):
+        weights.pop("norm.weight")
+
+
 def test_many_that_are_left_are_counted():
     weights = SourceWeights("file.pth", {f"w{number}": torch.ones(1) for number in range(12)})
     with pytest.raises(ConversionError, match=r"12 of the weights, 'w0', .* and 4 more;"):

@@ -4,13 +4,13 @@ import importlib.util
 
 import pytest
 
-import paumer_hf.conversion.convert
+import paumer_hf.conversion.backbone
 from paumer_hf import PaumerForSemanticSegmentation, PaumerImageProcessor
 from paumer_hf.model.backbone_loading import conversion_module
 
 
-def test_it_is_the_conversion_of_the_package():
-    assert conversion_module() is paumer_hf.conversion.convert
+def test_it_is_that_of_the_package():
+    assert conversion_module() is paumer_hf.conversion.backbone
 
 
 @pytest.mark.parametrize("loading_class", [PaumerForSemanticSegmentation, PaumerImageProcessor])

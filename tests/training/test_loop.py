@@ -4,6 +4,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from accelerate.state import AcceleratorState, PartialState
 from safetensors.torch import load_file
-from transformers import AutoModelForSemanticSegmentation
+from transformers import AutoModelForSemanticSegmentation, ViTConfig, ViTModel
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from paumer_hf.training import TrainingRecipe, train
@@ -145,6 +147,24 @@ def test_starts_from_a_checkpoint(tmp_path):
     run(recipe)
     first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
     assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
+
+
+def test_starts_from_weights_of_another_origin_and_goes_on_without_them(tmp_path, capsys):
+    source = ViTConfig(
+        hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=24, image_size=32, patch_size=8
+    )
+    ViTModel(source, add_pooling_layer=False).save_pretrained(tmp_path / "vit")
+    options = {"init_from": str(tmp_path / "vit"), "config_overrides": {"decoder_num_hidden_layers": 1}}
+    run(tiny_recipe(tmp_path / "run", **options, max_steps=2, save_steps=2))
+    printed = capsys.readouterr().out
+    assert "(hugging_face); the decoder and the auxiliary head are new." in printed
+    assert "No preprocessor_config.json was found" in printed
+    started = load_file(tmp_path / "run" / "start" / "model.safetensors")
+    original = load_file(tmp_path / "vit" / "model.safetensors")
+    assert started["paumer.layernorm.bias"].equal(original["layernorm.bias"])
+    shutil.rmtree(tmp_path / "vit")
+    run(tiny_recipe(tmp_path / "run", **options, max_steps=4, save_steps=2, resume=True))
+    assert yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())["init_from"] == options["init_from"]
 
 
 def test_learns(tmp_path):

@@ -43,6 +43,10 @@ def convert_augreg(source: Source) -> ConvertedWeights:
         image_mean=(0.5, 0.5, 0.5),
         image_std=(0.5, 0.5, 0.5),
         unused=weights.unused,
+        notes=[
+            "Activation (exact GELU) and the resizing of positions (bilinear, corners not aligned) are those of the "
+            "PyTorch networks that are trained from such files, Segmenter's among them, not of the original JAX code."
+        ],
     )
 
 

@@ -3,17 +3,18 @@
 """From a source of any known kind to a PAUMER model, in memory or as a checkpoint folder."""
 
 import dataclasses
+import difflib
 import json
 import os
+import reprlib
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from transformers.utils import logging
 
 from paumer_hf import PaumerConfig, PaumerForSemanticSegmentation, PaumerImageProcessor, __version__
 from paumer_hf.conversion.augreg import convert_augreg
@@ -27,8 +28,6 @@ from paumer_hf.conversion.timm_vit import convert_timm
 from paumer_hf.model.patch_embedding import resize_position_embeddings
 
 
-logger = logging.get_logger(__name__)
-
 # Sources of these kinds say themselves how many heads they have.
 CONVERTERS: dict[str, Callable[[Source], ConvertedWeights]] = {
     "augreg": convert_augreg,
@@ -40,10 +39,11 @@ CONVERTERS_WITH_HEADS: dict[str, Callable[..., ConvertedWeights]] = {
     "timm": convert_timm,
 }
 
-READING_ARGUMENTS = (
-    *("kind", "num_attention_heads"),
-    *("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token"),
-)
+# What the shapes of weights do not show, so that a caller may know better.
+ASSUMED_FIELDS = {
+    *("hidden_act", "layer_norm_eps", "position_interpolation_mode", "position_interpolation_antialias", "rope_theta"),
+    *("decoder_hidden_act", "decoder_layer_norm_eps", "decoder_dropout_prob", "layer_scale_init_value"),
+}
 
 POSITIONS = "paumer.embeddings.position_embeddings"
 
@@ -123,7 +123,7 @@ def model_from_weights(
     num_labels: int | None = None,
     id2label: Mapping[int, str] | None = None,
     image_size: int | tuple[int, int] | None = None,
-    **config: Any,
+    config: Mapping[str, Any] | None = None,
 ) -> PaumerForSemanticSegmentation:
     """A model with converted weights, in eval mode; what the source does not have is new.
 
@@ -133,8 +133,8 @@ def model_from_weights(
         keep_decoder: Whether to take the source's decoder, if it has one, or a new one.
         num_labels: Number of classes of a new decoder; a decoder that is kept has its own.
         id2label: Names of the classes, from 0 to the last; replaces those of the source.
-        image_size: Size in pixels that the position embeddings are resized to and stored for; None keeps the source's.
-        **config: Further fields of `PaumerConfig`, other than those that the weights determine.
+        image_size: Size in pixels that position embeddings are resized to and stored for; None keeps the source's.
+        config: Further fields of `PaumerConfig`, other than those that the shapes of the weights determine.
 
     Raises:
         ConversionError: If the fields contradict the weights or each other.
@@ -144,11 +144,13 @@ def model_from_weights(
         fields = {name: value for name, value in fields.items() if not _belongs_to_decoder(name)}
         state_dict = {name: value for name, value in state_dict.items() if not name.startswith("decoder.")}
     labels = _labels(fields.pop("num_labels", None), num_labels, id2label, converted)
-    _check_fields(config, fields)
+    config_class = model_class.config_class
+    given = dict(config or {})
+    _check_fields(given, fields, config_class)
     if image_size is not None:
         fields["image_size"] = image_size
     try:
-        model = model_class(PaumerConfig(**{**config, **fields, **labels}))
+        model = model_class(config_class(**{**fields, **given, **labels}))
     except (StrictDataclassError, ValueError, TypeError) as error:
         # The validation of configurations wraps the sentence that says what is wrong.
         raise ConversionError(f"These weights and fields make no model: {error.__cause__ or error}") from error
@@ -191,6 +193,8 @@ def convert_weights(
     num_labels: int | None = None,
     id2label: Mapping[int, str] | None = None,
     image_size: int | tuple[int, int] | None = None,
+    image_mean: Sequence[float] | None = None,
+    image_std: Sequence[float] | None = None,
     config: Mapping[str, Any] | None = None,
     **download: Any,
 ) -> ConversionReport:
@@ -204,19 +208,26 @@ def convert_weights(
         num_labels: As in `model_from_weights`.
         id2label: As in `model_from_weights`.
         image_size: As in `model_from_weights`.
-        config: Further fields of `PaumerConfig`.
+        image_mean: Mean of each channel for the image processor; None takes what is known of the source.
+        image_std: Standard deviation of each channel, likewise.
+        config: As in `model_from_weights`.
         **download: As in `read_weights`.
 
     Raises:
         ConversionError: If the source, the fields or the output are refused. Nothing is written then.
     """
-    output = Path(output)
+    output = Path(output).expanduser().resolve()
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         raise ConversionError(f"{output} exists and is not empty; name a new folder, or remove it first.")
     converted = read_weights(source, kind=kind, num_attention_heads=num_attention_heads, **download)
     model = model_from_weights(
-        converted, num_labels=num_labels, id2label=id2label, image_size=image_size, **(config or {})
+        converted, num_labels=num_labels, id2label=id2label, image_size=image_size, config=config
     )
+    given = {"image_mean": image_mean, "image_std": image_std}
+    stated: dict[str, Any] = {
+        name: _three_numbers(name, values) for name, values in given.items() if values is not None
+    }
+    processor = processor_from_weights(converted, model.config, **stated)
     report = ConversionReport(
         source=str(source),
         origin=converted.origin,
@@ -226,44 +237,14 @@ def convert_weights(
         unused=tuple(converted.unused),
         notes=tuple(converted.notes),
     )
-    _save(model, processor_from_weights(converted, model.config), report, output)
+    _save(model, processor, report, output)
     return report
 
 
-def load_backbone(
-    model_class: type[PaumerForSemanticSegmentation],
-    name_or_path: str | os.PathLike,
-    *,
-    num_labels: int | None = None,
-    id2label: Mapping[int, str] | None = None,
-    dtype: torch.dtype | None = None,
-    kind: str | None = None,
-    num_attention_heads: int | None = None,
-    download: Mapping[str, Any],
-    **config: Any,
-) -> PaumerForSemanticSegmentation:
-    """What `PaumerForSemanticSegmentation.from_backbone` does; arguments and errors are documented there."""
-    converted = read_weights(name_or_path, kind=kind, num_attention_heads=num_attention_heads, **download)
-    model = model_from_weights(
-        converted, model_class=model_class, keep_decoder=False, num_labels=num_labels, id2label=id2label, **config
-    )
-    logger.warning(
-        f"The encoder has the weights of {name_or_path} ({converted.origin}); the decoder and the auxiliary head are "
-        "new and have to be trained."
-    )
-    for note in converted.notes:
-        logger.warning(note)
-    return model if dtype is None else model.to(dtype)
-
-
-def load_backbone_processor(
-    processor_class: type[PaumerImageProcessor], name_or_path: str | os.PathLike, **kwargs: Any
-) -> PaumerImageProcessor:
-    """What `PaumerImageProcessor.from_backbone` does; arguments and errors are documented there."""
-    reading = {name: kwargs.pop(name) for name in READING_ARGUMENTS if kwargs.get(name) is not None}
-    converted = read_weights(name_or_path, **reading)
-    config = PaumerConfig(**{**converted.config, "num_labels": 2})
-    return processor_from_weights(converted, config, processor_class=processor_class, **kwargs)
+def _three_numbers(name: str, values: Sequence[float]) -> list[float]:
+    if len(values) != 3:
+        raise ConversionError(f"`{name}` must be three numbers, one for each channel, but is {list(values)}.")
+    return [float(value) for value in values]
 
 
 def _belongs_to_decoder(field: str) -> bool:
@@ -287,24 +268,38 @@ def _labels(
                 f"The source ({converted.origin}) has no decoder for these classes; say by `num_labels` or `id2label` "
                 "how many classes the new one shall have."
             )
+        if number < 1:
+            raise ConversionError(f"`num_labels` must be at least 1, but is {number}.")
         return {"num_labels": number}
-    names = {int(index): str(name) for index, name in id2label.items()}
+    pairs = enumerate(id2label) if isinstance(id2label, list | tuple) else id2label.items()
+    try:
+        names = {int(index): str(name) for index, name in pairs}
+    except (TypeError, ValueError) as error:
+        raise ConversionError(
+            f"`id2label` must map the numbers of the classes to their names, but is {reprlib.repr(id2label)}."
+        ) from error
     number = len(names) if number is None else number
-    if sorted(names) != list(range(number)):
+    if not names or sorted(names) != list(range(number)):
         raise ConversionError(
             f"`id2label` must name the classes 0 to {number - 1}, each once, but names {len(names)}: {sorted(names)}."
         )
     return {"id2label": names, "label2id": {name: index for index, name in names.items()}}
 
 
-def _check_fields(given: Mapping[str, Any], determined: Mapping[str, Any]) -> None:
-    known = {field.name for field in dataclasses.fields(PaumerConfig)} | {"attn_implementation"}
+def _check_fields(given: Mapping[str, Any], found: Mapping[str, Any], config_class: type[PaumerConfig]) -> None:
+    """Refuse fields that there are not, that are arguments of their own, or that the weights determine."""
+    known = {field.name for field in dataclasses.fields(config_class)} | {"attn_implementation"}
     for name, value in given.items():
+        if name in ("num_labels", "id2label", "label2id", "image_size"):
+            own = "id2label" if name == "label2id" else name
+            raise ConversionError(f"`{name}` is no further field of the configuration; give `{own}` by itself.")
         if name not in known:
-            raise ConversionError(f"PaumerConfig has no field {name!r}; the fields are {sorted(known)}.")
-        if name in determined and value != determined[name]:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "the documentation of PaumerConfig lists the fields."
+            raise ConversionError(f"There is no argument and no field of PaumerConfig called {name!r}; {hint}")
+        if name in found and name not in ASSUMED_FIELDS and value != found[name]:
             raise ConversionError(
-                f"`{name}` is {determined[name]!r} in the source, and its weights fit nothing else, but {value!r} was "
+                f"`{name}` is {found[name]!r} in the source, and its weights fit nothing else, but {value!r} was "
                 "given; leave it out."
             )
 
@@ -314,6 +309,8 @@ def _resize_positions(state_dict: dict[str, torch.Tensor], converted: ConvertedW
     if POSITIONS not in state_dict:
         return
     stored = PaumerConfig(**{**converted.config, "num_labels": 2})
+    if stored.num_prefix_positions != config.num_prefix_positions:
+        return  # what the shapes show, and what is refused where they are compared
     if stored.patch_grid == config.patch_grid:
         return
     num_prefix = config.num_prefix_positions
@@ -374,8 +371,6 @@ def _save(
 __all__ = [
     "ConversionReport",
     "convert_weights",
-    "load_backbone",
-    "load_backbone_processor",
     "model_from_weights",
     "processor_from_weights",
     "read_weights",

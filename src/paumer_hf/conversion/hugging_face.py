@@ -380,8 +380,9 @@ def _normalisation(source: Source, family: _Family, model_type: str, notes: list
         else (IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD)
     )
     notes.append(
-        f"No preprocessor_config.json says how images are normalised; mean {mean} and standard deviation {std} are "
-        f"taken, as most published models of the type {model_type!r} have them."
+        "No preprocessor_config.json was found that says how images are normalised (offline, one that was never "
+        f"downloaded is not found); mean {mean} and standard deviation {std} are taken, as most published models of "
+        f"the type {model_type!r} have them."
     )
     return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
 

@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading the weights and the configuration of a source from a file, a folder or the Hub; no code of it is run."""
 
-import contextlib
 import dataclasses
 import json
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,9 +16,9 @@ import torch
 import yaml
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from safetensors.torch import load_file
-from torch.serialization import add_safe_globals, clear_safe_globals, get_safe_globals
 from transformers.utils import cached_file
 
+from paumer_hf.conversion.pickle_stand_ins import stand_ins
 from paumer_hf.conversion.source_weights import ConversionError
 
 
@@ -265,8 +264,12 @@ def _read_torch(path: Path, label: str) -> _Read:
     if any(entry.filename.endswith("/constants.pkl") for entry in entries):
         raise ConversionError(f"{label} is a program in TorchScript, which paumer_hf never runs; {REMEDY}")
     # The older format is no zip archive, and what is compressed cannot be used in place.
+    if entries:
+        with zipfile.ZipFile(path) as archive:
+            if (damaged := archive.testzip()) is not None:  # torch does not look at the checksums
+                raise ValueError(f"the checksum of its part {damaged} is wrong")
     mmap = bool(entries) and all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
-    with _stand_ins():
+    with stand_ins():
         try:
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
         except Exception as error:
@@ -318,79 +321,6 @@ READERS: dict[str, Callable[[Path, str], _Read]] = {
     ".safetensors": lambda path, _: (load_file(path), {}),
     ".npz": _read_npz,
 }
-
-
-# The rest is what stands for the objects in a pickle.
-# NumPy's own functions would believe a file that says where in memory the elements of an array lie.
-
-
-class _Unneeded:
-    """Stands for objects that conversion has no use for: made of anything, it keeps nothing."""
-
-    def __new__(cls, *_: object) -> "_Unneeded":
-        return super().__new__(cls)
-
-    def __setstate__(self, state: object) -> None:
-        pass
-
-
-class _ElementType:
-    """Stands for `numpy.dtype`; knows numbers and texts."""
-
-    def __init__(self, code: str, *_: object) -> None:
-        self.code = code
-        self.byte_order: Any = "="
-
-    def __setstate__(self, state: tuple) -> None:
-        self.byte_order = state[1]
-
-    def read(self, data: object, shape: tuple[int, ...] = (), by_columns: bool = False) -> list:
-        """The elements, or the rows of the array that they make."""
-        if isinstance(data, list):  # an array of objects, which were read like all others
-            return data
-        if not isinstance(data, bytes) or not re.fullmatch(r"[biufcSU][1-9]\d*", self.code):
-            return []
-        elements = np.frombuffer(data, np.dtype(self.code).newbyteorder(self.byte_order))
-        return elements.reshape(shape or (1,), order="F" if by_columns else "C").tolist()
-
-
-class _Array(list):
-    """Stands for `numpy.ndarray`: becomes the list of its elements or rows."""
-
-    def __init__(self, *_: object) -> None:
-        super().__init__()
-
-    def __setstate__(self, state: tuple) -> None:
-        _, shape, element_type, by_columns, data = state
-        self[:] = element_type.read(data, shape, by_columns)
-
-
-def _scalar(element_type: _ElementType, data: object) -> Any:
-    return next(iter(element_type.read(data)), None)
-
-
-STAND_INS: list = [
-    (_Unneeded, "mmengine.logging.history_buffer.HistoryBuffer"),
-    (_Unneeded, "builtins.getattr"),  # of the methods that a HistoryBuffer names
-    (bytes, "builtins.bytes"),  # of empty arrays
-    (_Unneeded, "numpy.ndarray"),
-    (_ElementType, "numpy.dtype"),
-]
-STAND_INS += [(_Array, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")]
-STAND_INS += [(_scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
-
-
-@contextlib.contextmanager
-def _stand_ins() -> Iterator[None]:
-    """Let `torch.load` rebuild what `STAND_INS` names, and nothing that the rest of the program has allowed."""
-    allowed = get_safe_globals()
-    clear_safe_globals()
-    add_safe_globals(STAND_INS)
-    try:
-        yield
-    finally:
-        clear_safe_globals()
-        add_safe_globals(allowed)
 
 
 def _one_line(error: Exception) -> str:

@@ -99,6 +99,11 @@ class SourceWeights:
             raise ConversionError(
                 f"{self.name}: {key!r} holds {tensor.dtype}, but weights are floating-point numbers."
             )
+        if not tensor.isfinite().all():
+            raise ConversionError(
+                f"{self.name}: {key!r} holds values that are no finite numbers; the file is damaged, or the training "
+                "that wrote it had failed."
+            )
         return self._left.pop(key)
 
     def drop(self, known: Iterable[str] | Callable[[str], bool]) -> None:

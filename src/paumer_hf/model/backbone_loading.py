@@ -20,7 +20,7 @@ def conversion_module() -> ModuleType:
             "`from_backbone` converts weights of other origins, which takes more than the code that a checkpoint "
             "carries with it: pip install paumer_hf."
         )
-    return importlib.import_module("paumer_hf.conversion.convert")
+    return importlib.import_module("paumer_hf.conversion.backbone")
 
 
 __all__ = ["conversion_module"]

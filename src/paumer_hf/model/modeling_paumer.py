@@ -270,15 +270,7 @@ class PaumerForSemanticSegmentation(PaumerPreTrainedModel):
         self.post_init()
 
     @classmethod
-    def from_backbone(
-        cls,
-        name_or_path: str | os.PathLike,
-        *,
-        num_labels: int | None = None,
-        id2label: Mapping[int, str] | None = None,
-        dtype: torch.dtype | None = None,
-        **kwargs: Any,
-    ) -> Any:
+    def from_backbone(cls, name_or_path: str | os.PathLike, *, num_labels: int | None = None, **kwargs: Any) -> Any:
         """A new model for segmentation on a trained encoder of another origin; it needs the package paumer_hf.
 
         Decoder and auxiliary head are new: the model has to be trained. Normalise images as the origin does:
@@ -288,22 +280,18 @@ class PaumerForSemanticSegmentation(PaumerPreTrainedModel):
             name_or_path: Weight file, folder or Hub id: a ViT, DeiT, DINOv2 or DINOv3 of transformers, a
                 VisionTransformer of timm, an AugReg `.npz`; or a Segmenter, whose encoder is taken.
             num_labels: Number of classes; not needed beside `id2label`.
-            id2label: Names of the classes, from 0.
-            dtype: Type of the weights; None means float32.
-            **kwargs: `image_size` to resize position embeddings to; `kind` and `num_attention_heads` where the source
-                does not tell them; `cache_dir`, `force_download`, `local_files_only`, `proxies`, `revision`,
-                `subfolder`, `token` for the Hub; `attn_implementation`; fields of `PaumerConfig` that the weights
-                leave open, as `decoder_type` or `drop_path_rate`.
+            **kwargs: `id2label`, the names of the classes from 0; `image_size` to resize position embeddings to;
+                `dtype`, float32 if none is given; `pause_config`, the default of the model; `attn_implementation`;
+                `kind` and `num_attention_heads` where the source does not tell them; `cache_dir`, `force_download`,
+                `local_files_only`, `proxies`, `revision`, `subfolder`, `token` for the Hub; fields of `PaumerConfig`
+                that the weights leave open, as `decoder_type` or `drop_path_rate`.
 
         Raises:
             ValueError: If the weights cannot be read, are of no known kind or are damaged, or a field contradicts
                 them.
             ImportError: If the package is not installed.
         """
-        download = {name: kwargs.pop(name) for name in DOWNLOAD_ARGUMENTS if kwargs.get(name) is not None}
-        labels = {"num_labels": num_labels, "id2label": id2label}
-        load = conversion_module().load_backbone
-        return load(cls, name_or_path, dtype=dtype, download=download, **labels, **kwargs)
+        return conversion_module().load_backbone(cls, name_or_path, num_labels=num_labels, **kwargs)
 
     @can_return_tuple
     def forward(

@@ -18,6 +18,7 @@ from accelerate.utils import set_seed
 from tqdm import tqdm
 
 from paumer_hf import PaumerImageProcessor
+from paumer_hf.conversion import ConvertedWeights
 from paumer_hf.data import SegmentationDataset
 from paumer_hf.evaluation.results import environment_conditions, write_results, write_text
 from paumer_hf.evaluation.semantic_evaluation import evaluate_model
@@ -43,7 +44,8 @@ def train(recipe: TrainingRecipe) -> dict[str, Any]:
     """Train a model as a recipe says.
 
     Writes into `output_dir`: `recipe.yaml` (every field), `log.jsonl` (a line for each logged step and evaluation),
-    `checkpoints/step-*` (to go on from), `best` and `last` (models for `from_pretrained`, with the image processor),
+    `checkpoints/step-*` (to go on from), `start` (the model before the first step, if it began with weights of another
+    origin), `best` and `last` (models for `from_pretrained`, with the image processor),
     and `results.json` (the last evaluation).
 
     Returns:
@@ -65,12 +67,13 @@ def train(recipe: TrainingRecipe) -> dict[str, Any]:
         project_dir=recipe.output_dir,
     )
     set_seed(recipe.seed)
-    weights = read_starting_weights(recipe)
-    recipe = with_normalisation(recipe, weights)
+    source, weights = find_start(recipe, output / "start")
+    recipe = dataclasses.replace(with_normalisation(source, weights), init_from=recipe.init_from)
     description = describe_dataset(recipe)
     train_data, validation_data = (load_split(recipe, description, split) for split in ("train", "validation"))
-    model = make_model(recipe, description, weights)
+    model = make_model(source, description, weights)
     processor = make_processor(recipe, model.config.patch_size)
+    keep_start(accelerator, recipe, weights, model, processor)
     # Every process drops other units, and rank 0 the same ones as in a training on one process.
     set_seed(recipe.seed, device_specific=True)
     evaluate = make_evaluation(recipe, accelerator, model.resolve_pause_config, validation_data)
@@ -134,6 +137,31 @@ def train(recipe: TrainingRecipe) -> dict[str, Any]:
 
     log.close()
     return results
+
+
+def find_start(recipe: TrainingRecipe, start: Path) -> tuple[TrainingRecipe, ConvertedWeights | None]:
+    """What the model is made by: the recipe, and the weights of another origin that it names, if it does.
+
+    A training that goes on does not read those again, for they may be gone or changed: it kept a model in `start`.
+    """
+    if recipe.resume and start.is_dir():
+        return dataclasses.replace(recipe, init_from=str(start)), None
+    return recipe, read_starting_weights(recipe)
+
+
+def keep_start(
+    accelerator: Accelerator,
+    recipe: TrainingRecipe,
+    weights: ConvertedWeights | None,
+    model: torch.nn.Module,
+    processor: PaumerImageProcessor,
+) -> None:
+    """Keep the model that was made of weights of another origin, and say what had to be assumed about them."""
+    if weights is None:
+        return
+    new = "the auxiliary head is new" if weights.has_decoder else "the decoder and the auxiliary head are new"
+    accelerator.print(f"Starting from {recipe.init_from} ({weights.origin}); {new}.", *weights.notes, sep="\n")
+    save_model(accelerator, model, processor, Path(recipe.output_dir) / "start")
 
 
 def check_output_folder(recipe: TrainingRecipe, output: Path) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 from paumer_hf.training.recipe import TrainingRecipe
 
 
-EMBEDDINGS = ("cls_token", "position_embeddings", "class_embeddings")
+EMBEDDINGS = ("cls_token", "distillation_token", "register_tokens", "position_embeddings", "class_embeddings")
 
 
 def learning_rate(recipe: TrainingRecipe, step: int) -> float:

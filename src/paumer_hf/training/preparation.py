@@ -3,6 +3,7 @@
 """From the fields of a recipe to what a training works with: data, augmentation, model and image processor."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def is_paumer_checkpoint(name_or_path: str) -> bool:
         return False
     try:
         fields, _ = PaumerConfig.get_config_dict(name_or_path)
-    except OSError:
+    except (OSError, ValueError, AttributeError):  # no configuration, or none that is a mapping
         return False
     return fields.get("model_type") == PaumerConfig.model_type
 
@@ -74,16 +75,25 @@ def normalisation(recipe: TrainingRecipe, weights: ConvertedWeights | None = Non
         recipe: The recipe.
         weights: What `read_starting_weights` returned for it.
     """
-    mean = std = DEFAULT_NORMALISATION
+    mean: Channels = DEFAULT_NORMALISATION
+    std: Channels = DEFAULT_NORMALISATION
     if weights is not None:
         mean, std = weights.image_mean, weights.image_std
     elif recipe.init_from is not None and is_paumer_checkpoint(recipe.init_from):
         try:
             processor = PaumerImageProcessor.from_pretrained(recipe.init_from)
-            mean, std = tuple(processor.image_mean), tuple(processor.image_std)
+            if processor.do_normalize:
+                mean, std = _three(processor.image_mean), _three(processor.image_std)
+            else:
+                mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
         except OSError:
             pass  # a checkpoint without an image processor says nothing
     return tuple(recipe.image_mean or mean), tuple(recipe.image_std or std)
+
+
+def _three(values: float | Sequence[float]) -> Channels:
+    """One value for each channel; image processors take one number for all as well."""
+    return (float(values),) * 3 if isinstance(values, int | float) else tuple(values)
 
 
 def with_normalisation(recipe: TrainingRecipe, weights: ConvertedWeights | None = None) -> TrainingRecipe:
@@ -148,7 +158,8 @@ def _make_model(
         if weights.config.get("position_embedding_type") != "rotary":
             # As Segmenter does: position embeddings are learned on for the grid of the training crops.
             fields = {"image_size": pair(recipe.crop_size), **fields}
-        return model_from_weights(weights, id2label=description.id2label, **fields)
+        image_size = fields.pop("image_size", None)
+        return model_from_weights(weights, id2label=description.id2label, image_size=image_size, config=fields)
     _check_classes(recipe, PaumerConfig.from_pretrained(recipe.init_from).num_labels, description)
     # Half-precision checkpoints too: mixed precision computes in less, the weights are trained in float32.
     return PaumerForSemanticSegmentation.from_pretrained(recipe.init_from, dtype=torch.float32, **labels, **fields)
