@@ -8,7 +8,13 @@ from typing import Any
 import torch
 
 from paumer_hf.conversion.source_files import Source
-from paumer_hf.conversion.source_weights import ConversionError, ConvertedWeights, SourceWeights, count_layers
+from paumer_hf.conversion.source_weights import (
+    HALF_NORMALISATION,
+    ConversionError,
+    ConvertedWeights,
+    SourceWeights,
+    count_layers,
+)
 
 
 def convert_augreg(source: Source) -> ConvertedWeights:
@@ -40,8 +46,8 @@ def convert_augreg(source: Source) -> ConvertedWeights:
         origin="augreg",
         config=fields,
         state_dict={name: tensor.float().contiguous() for name, tensor in state_dict.items()},
-        image_mean=(0.5, 0.5, 0.5),
-        image_std=(0.5, 0.5, 0.5),
+        image_mean=HALF_NORMALISATION[0],
+        image_std=HALF_NORMALISATION[1],
         unused=weights.unused,
         notes=[
             "Activation (exact GELU) and the resizing of positions (bilinear, corners not aligned) are those of the "

@@ -9,24 +9,18 @@ from typing import Any
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig
-from transformers.image_utils import (
-    IMAGENET_DEFAULT_MEAN,
-    IMAGENET_DEFAULT_STD,
-    IMAGENET_STANDARD_MEAN,
-    IMAGENET_STANDARD_STD,
-)
 
 from paumer_hf.conversion.source_files import Source
 from paumer_hf.conversion.source_weights import (
+    HALF_NORMALISATION,
+    IMAGENET_NORMALISATION,
+    Channels,
     ConversionError,
     ConvertedWeights,
     SourceWeights,
     count_layers,
     read_channels,
 )
-
-
-Triple = tuple[float, float, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -364,7 +358,7 @@ def _attention_biases(original: Any) -> dict[str, bool]:
     }
 
 
-def _normalisation(source: Source, family: _Family, model_type: str, notes: list[str]) -> tuple[Triple, Triple]:
+def _normalisation(source: Source, family: _Family, model_type: str, notes: list[str]) -> tuple[Channels, Channels]:
     processor = source.processor or {}
     if processor.get("do_normalize") is False:
         return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
@@ -374,17 +368,13 @@ def _normalisation(source: Source, family: _Family, model_type: str, notes: list
             for key in ("image_mean", "image_std")
         )
         return mean, std
-    mean, std = (
-        (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
-        if family.imagenet_normalisation
-        else (IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD)
-    )
+    mean, std = IMAGENET_NORMALISATION if family.imagenet_normalisation else HALF_NORMALISATION
     notes.append(
         "No preprocessor_config.json was found that says how images are normalised (offline, one that was never "
         f"downloaded is not found); mean {mean} and standard deviation {std} are taken, as most published models of "
         f"the type {model_type!r} have them."
     )
-    return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
+    return mean, std
 
 
 def _pair(value: Any) -> tuple[int, ...]:

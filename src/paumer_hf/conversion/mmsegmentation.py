@@ -9,14 +9,20 @@ from typing import Any
 
 from paumer_hf.conversion.segmenter import (
     LayerNames,
-    Settings,
     Translation,
     choose_decoder_heads,
     choose_heads,
     choose_image_size,
 )
+from paumer_hf.conversion.settings import Settings
 from paumer_hf.conversion.source_files import Source
-from paumer_hf.conversion.source_weights import ConversionError, ConvertedWeights, SourceWeights
+from paumer_hf.conversion.source_weights import (
+    HALF_NORMALISATION,
+    Channels,
+    ConversionError,
+    ConvertedWeights,
+    SourceWeights,
+)
 
 
 # Parsing takes some seconds for each million characters; the longest configurations have some ten thousand.
@@ -30,8 +36,6 @@ DEFAULT_NUM_HEADS = 12
 
 # Where 1.x and 0.x say how images are normalised.
 NORMALIZATION_GROUPS = ("data_preprocessor", "img_norm_cfg")
-
-Triple = tuple[float, float, float]
 
 
 class _Computed:
@@ -295,7 +299,7 @@ def _epsilon(settings: Settings, default: float, part: str, notes: list[str]) ->
     return default
 
 
-def _take_normalization(translation: Translation, settings: Settings) -> tuple[Triple, Triple]:
+def _take_normalization(translation: Translation, settings: Settings) -> tuple[Channels, Channels]:
     """Mean and standard deviation of the channels; the weights for blue, green, red are turned to red, green, blue."""
     for group in NORMALIZATION_GROUPS:
         stated = settings.section(group)
@@ -310,7 +314,7 @@ def _take_normalization(translation: Translation, settings: Settings) -> tuple[T
     translation.notes.append(
         "Nothing says how images are normalised: with mean and standard deviation 0.5, as mmsegmentation's Segmenters."
     )
-    return (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+    return HALF_NORMALISATION
 
 
 def _is_for_bgr(normalization: Settings) -> bool:
@@ -319,7 +323,7 @@ def _is_for_bgr(normalization: Settings) -> bool:
     return not any(swaps) and (False in swaps or normalization.get("type") is not None)
 
 
-def _three_numbers(settings: Settings, key: str, above: float) -> Triple:
+def _three_numbers(settings: Settings, key: str, above: float) -> Channels:
     """Three numbers for values from 0 to 255 as those for values from 0 to 1."""
     values = settings.get(key)
     if (

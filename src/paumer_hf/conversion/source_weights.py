@@ -7,6 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
+from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+
+
+Channels = tuple[float, float, float]
+
+# Mean and standard deviation of the channels, as most origins have the one or the other.
+HALF_NORMALISATION: tuple[Channels, Channels] = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+IMAGENET_NORMALISATION: tuple[Channels, Channels] = (tuple(IMAGENET_DEFAULT_MEAN), tuple(IMAGENET_DEFAULT_STD))
 
 
 class ConversionError(ValueError):
@@ -31,8 +39,8 @@ class ConvertedWeights:
     origin: str
     config: dict[str, Any]
     state_dict: dict[str, torch.Tensor]
-    image_mean: tuple[float, float, float]
-    image_std: tuple[float, float, float]
+    image_mean: Channels
+    image_std: Channels
     id2label: dict[int, str] | None = None
     unused: list[str] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
@@ -144,7 +152,7 @@ def _matches(found: Sequence[int], expected: Sequence[int | None]) -> bool:
     )
 
 
-def read_channels(name: str, file: str, key: str, values: Any) -> tuple[float, float, float]:
+def read_channels(name: str, file: str, key: str, values: Any) -> Channels:
     """Mean or standard deviation of the three channels, from the field `key` of a `file` of the source `name`.
 
     Raises:
@@ -165,4 +173,13 @@ def count_layers(keys: Iterable[str], prefix: str) -> int:
     return 1 + max((int(number) for number in numbers if number.isdecimal()), default=-1)
 
 
-__all__ = ["ConversionError", "ConvertedWeights", "SourceWeights", "count_layers", "read_channels"]
+__all__ = [
+    "HALF_NORMALISATION",
+    "IMAGENET_NORMALISATION",
+    "Channels",
+    "ConversionError",
+    "ConvertedWeights",
+    "SourceWeights",
+    "count_layers",
+    "read_channels",
+]

@@ -7,15 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from transformers.image_utils import (
-    IMAGENET_DEFAULT_MEAN,
-    IMAGENET_DEFAULT_STD,
-    IMAGENET_STANDARD_MEAN,
-    IMAGENET_STANDARD_STD,
-)
 
 from paumer_hf.conversion.source_files import Source
 from paumer_hf.conversion.source_weights import (
+    HALF_NORMALISATION,
+    IMAGENET_NORMALISATION,
+    Channels,
     ConversionError,
     ConvertedWeights,
     SourceWeights,
@@ -23,8 +20,6 @@ from paumer_hf.conversion.source_weights import (
     read_channels,
 )
 
-
-Triple = tuple[float, float, float]
 
 # timm's names of activations, and transformers'.
 _ACTIVATIONS = {
@@ -222,21 +217,20 @@ def _layer_scale(weights: SourceWeights, config: Mapping[str, Any]) -> float | N
 
 def _normalisation(
     name: str, config: Mapping[str, Any], fields: dict[str, Any], notes: list[str]
-) -> tuple[Triple, Triple]:
+) -> tuple[Channels, Channels]:
     stated = {**config, **_section(config, "pretrained_cfg")}
     if stated.get("mean") is not None and stated.get("std") is not None:
         return read_channels(name, "config.json", "mean", stated["mean"]), read_channels(
             name, "config.json", "std", stated["std"]
         )
     is_imagenet = fields["use_distillation_token"] or fields["patch_size"] == 14
-    mean = IMAGENET_DEFAULT_MEAN if is_imagenet else IMAGENET_STANDARD_MEAN
-    std = IMAGENET_DEFAULT_STD if is_imagenet else IMAGENET_STANDARD_STD
+    mean, std = IMAGENET_NORMALISATION if is_imagenet else HALF_NORMALISATION
     reason = "DeiT and DINOv2" if is_imagenet else "most of timm's ViTs"
     notes.append(
         f"Nothing beside the weights says how images are normalised; mean {mean} and standard deviation {std} are "
         f"taken, as {reason} have them."
     )
-    return read_channels(name, "config.json", "mean", mean), read_channels(name, "config.json", "std", std)
+    return mean, std
 
 
 def _section(config: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -75,6 +75,8 @@ def normalisation(recipe: TrainingRecipe, weights: ConvertedWeights | None = Non
         recipe: The recipe.
         weights: What `read_starting_weights` returned for it.
     """
+    if recipe.image_mean is not None and recipe.image_std is not None:
+        return tuple(recipe.image_mean), tuple(recipe.image_std)  # `init_from` need not be read, or be there
     mean: Channels = DEFAULT_NORMALISATION
     std: Channels = DEFAULT_NORMALISATION
     if weights is not None:
