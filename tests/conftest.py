@@ -1,9 +1,14 @@
 # Copyright 2026 The paumer_hf authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures for all tests: a tiny architecture, a model of it with weights that matter, and images for it."""
+"""Fixtures for all tests: a tiny architecture, a model of it with weights that matter, images and data sets for it."""
 
+import io
+import zipfile
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from paumer_hf import PaumerConfig, PaumerForSemanticSegmentation
 
@@ -104,3 +109,87 @@ def tiny_model(tiny_config, make_model):
 def tiny_images():
     """Three images of the size of `tiny_config`, (3, 3, 40, 48)."""
     return torch.randn(3, 3, 40, 48, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def make_cityscapes_release():
+    """A function that writes a tiny Cityscapes as it is released, and returns the paths of its archives or folder."""
+    return _write_cityscapes
+
+
+@pytest.fixture
+def make_ade20k_release():
+    """A function that writes a tiny ADE20K as it is released, and returns the path of its archive or folder."""
+    return _write_ade20k
+
+
+CITIES = {"train": ("aachen", "bochum"), "val": ("frankfurt", "lindau"), "test": ("berlin",)}
+
+
+def _write_cityscapes(folder, *, zipped=True, train=3, val=2, test=1, size=(32, 64), changes=None):
+    images, labels = {"README": b"Images."}, {"README": b"Labels.", "license.txt": b"Terms."}
+    for split, count in (("train", train), ("val", val), ("test", test)):
+        for index in range(count):
+            city = CITIES[split][index % len(CITIES[split])]
+            stem = f"{split}/{city}/{city}_{index:06d}_000019"
+            # Label 34 is none: what is stored as 255 is the licence plate, -1.
+            raw = _bands(size, 35, index)
+            raw[raw == 34] = 255
+            images[f"leftImg8bit/{stem}_leftImg8bit.png"] = _encode(_paint(raw), "PNG")
+            labels[f"gtFine/{stem}_gtFine_labelIds.png"] = _encode(raw, "PNG")
+            labels[f"gtFine/{stem}_gtFine_color.png"] = _encode(_paint(raw), "PNG")
+            labels[f"gtFine/{stem}_gtFine_instanceIds.png"] = _encode(raw.astype(np.uint16), "PNG")
+            labels[f"gtFine/{stem}_gtFine_polygons.json"] = b"{}"
+    parts = {"leftImg8bit_trainvaltest.zip": images, "gtFine_trainvaltest.zip": labels}
+    return _write_release(folder, parts, changes or {}, zipped)
+
+
+def _write_ade20k(folder, *, zipped=True, train=3, validation=2, size=(32, 48), changes=None):
+    top = "ADEChallengeData2016"
+    members = {f"{top}/objectInfo150.txt": b"Idx\tName", f"{top}/sceneCategories.txt": b""}
+    for split, short, count in (("training", "train", train), ("validation", "val", validation)):
+        for index in range(count):
+            raw = _bands(size, 151, index)
+            image = _paint(raw)
+            name = f"{split}/ADE_{short}_{index + 1:08d}"
+            # Some of the photographs are grey.
+            members[f"{top}/images/{name}.jpg"] = _encode(image[..., 0] if index == 1 else image, "JPEG")
+            members[f"{top}/annotations/{name}.png"] = _encode(raw, "PNG")
+    return _write_release(folder, {f"{top}.zip": members}, changes or {}, zipped)
+
+
+def _write_release(folder, parts, changes, zipped):
+    """Write each part as an archive, or all into one folder; `changes` replaces members, None removes one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    extra = {name: content for name, content in changes.items() if not any(name in part for part in parts.values())}
+    parts = {archive: {**part, **extra} if place == 0 else part for place, (archive, part) in enumerate(parts.items())}
+    for archive, members in parts.items():
+        kept = {name: changes.get(name, content) for name, content in members.items()}
+        kept = {name: content for name, content in kept.items() if content is not None}
+        if zipped:
+            with zipfile.ZipFile(folder / archive, "w", zipfile.ZIP_DEFLATED) as file:
+                for name, content in kept.items():
+                    file.writestr(name, content)
+            continue
+        for name, content in kept.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+    return [folder / archive for archive in parts] if zipped else [folder]
+
+
+def _bands(size, number, shift):
+    """Label maps with every value from 0 to `number` - 1, in bands that begin at `shift`."""
+    pixels = size[0] * size[1]
+    return ((np.arange(pixels) * number // pixels + shift) % number).astype(np.uint8).reshape(size)
+
+
+def _paint(raw):
+    """An image whose colours depend on the labels."""
+    noise = np.random.default_rng(int(raw[0, 0])).integers(0, 16, (*raw.shape, 3))
+    return ((raw[..., None].astype(int) * (7, 29, 53) + noise) % 256).astype(np.uint8)
+
+
+def _encode(array, form):
+    stream = io.BytesIO()
+    Image.fromarray(array).save(stream, form)
+    return stream.getvalue()
