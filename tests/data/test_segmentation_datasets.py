@@ -193,49 +193,6 @@ def test_mapping_follows_the_dictionary_for_every_8_bit_value() -> None:
     np.testing.assert_array_equal(SegmentationDataset(row, PAIR)[0].annotation, expected)
 
 
-def test_without_a_mapping_values_are_classes_and_others_are_refused() -> None:
-    plain = DatasetDescription(name="plain", class_names=("a", "b"))
-    raw = np.array([[0, 1, 255]], dtype=np.uint8)
-    image = Image.new("RGB", (3, 1))
-    sample = SegmentationDataset(Row(image=image, annotation=Image.fromarray(raw)), plain)[0]
-    np.testing.assert_array_equal(sample.annotation, raw)
-
-    raw = np.array([[0, 2, 9]], dtype=np.uint8)
-    wrong = SegmentationDataset(Row(image=image, annotation=Image.fromarray(raw)), plain)
-    with pytest.raises(ValueError, match=r"'only': labels must be 0 to 1, or 255 .* got \[2, 9\]; pass label_mapping"):
-        wrong[0]
-
-
-def test_coloured_annotations_are_refused() -> None:
-    samples = SegmentationDataset(Row(annotation=Image.new("RGB", (8, 6))), PAIR)
-    with pytest.raises(ValueError, match=r"sample 'only': 'annotation' must hold one integer per pixel .* mode RGB"):
-        samples[0]
-
-
-def test_sizes_that_differ_name_the_sample() -> None:
-    samples = SegmentationDataset(Row(annotation=Image.new("L", (6, 8))), PAIR)
-    with pytest.raises(
-        ValueError, match=r"sample 'only': .* size of the image, \(6, 8\) \(height, width\), got \(8, 6\)"
-    ):
-        samples[0]
-
-
-def test_exif_orientation_is_applied() -> None:
-    image = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(8, 6)).convert("RGB")
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    stream = io.BytesIO()
-    image.save(stream, "PNG", exif=exif)
-    turned = Image.open(io.BytesIO(stream.getvalue()))
-    sample = SegmentationDataset(Row(image=turned, annotation=Image.fromarray(raw_labels())), PAIR)[0]
-    np.testing.assert_array_equal(np.asarray(sample.image), np.rot90(np.asarray(image), -1))
-
-
-def test_images_of_other_modes_become_rgb() -> None:
-    row = Row(image=Image.new("RGBA", (8, 6), (1, 2, 3, 4)), annotation=Image.fromarray(raw_labels()))
-    assert SegmentationDataset(row, PAIR)[0].image.getpixel((0, 0)) == (1, 2, 3)
-
-
 def test_cached_samples_are_read_once() -> None:
     row = Row(annotation=Image.fromarray(raw_labels()))
     cached = SegmentationDataset(row, PAIR, cache=True)

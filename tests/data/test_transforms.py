@@ -94,6 +94,22 @@ def test_short_side_is_resized_before_the_random_factor() -> None:
     assert (labels[:, 128:] == IGNORE_INDEX).all()
 
 
+@pytest.mark.parametrize(
+    ("short_side", "long_side", "size"),
+    [(96, 192, (96, 128)), (96, 100, (75, 100)), (None, 100, (75, 100)), (24, 1000, (24, 32)), (None, None, (48, 64))],
+)
+def test_no_side_exceeds_its_length_before_the_random_factor(
+    short_side: int | None, long_side: int | None, size: tuple[int, int]
+) -> None:
+    transform = TrainingTransform((200, 200), short_side, long_side, **UNCHANGED)
+    for image, annotation in (random_pair(size=(48, 64)), random_pair(size=(64, 48))):
+        _, labels = transform(image, annotation, np.random.default_rng(0))
+        height, width = size if image.width > image.height else size[::-1]
+        filled = labels != IGNORE_INDEX
+        assert filled[:height, :width].all()
+        assert filled.sum() == height * width
+
+
 def test_a_smaller_image_is_padded_with_zeros_and_ignored_labels() -> None:
     image, annotation = random_pair(size=(20, 30))
     transform = TrainingTransform(crop_size=(32, 24), **UNCHANGED)
@@ -282,6 +298,7 @@ def test_sizes_that_differ_are_refused() -> None:
         ({"crop_size": (8.0, 8.0)}, "crop_size must be two positive integers"),
         ({"crop_size": (8, 8, 8)}, "crop_size must be two positive integers"),
         ({"resize_short_side": 0}, "resize_short_side must be a positive integer or None"),
+        ({"resize_long_side": 0}, "resize_long_side must be a positive integer or None"),
         ({"scale_range": (2.0, 0.5)}, "scale_range must be"),
         ({"scale_range": (0.0, 1.0)}, "scale_range must be"),
         ({"cat_max_ratio": 0.0}, "cat_max_ratio must be in"),

@@ -5,18 +5,14 @@
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-import numpy as np
-from PIL import Image, ImageOps
-
-from paumer_hf.data.dataset_descriptions import MAX_RAW_VALUE, DatasetDescription
+from paumer_hf.data.dataset_descriptions import DatasetDescription
+from paumer_hf.data.hub_datasets import describe_source
+from paumer_hf.data.official_releases import ReleaseError, ReleaseRows, find_release
+from paumer_hf.data.sample_decoding import BadSampleError, SampleDecoder, SegmentationSample
+from paumer_hf.data.streaming import SegmentationStream
 from paumer_hf.data.street_scenes import StreetScenes
-from paumer_hf.data.transforms import IGNORE_INDEX
-
-
-RAW_LABEL_MODES = ("1", "L", "P", "I", "I;16", "I;16L", "I;16B", "I;16N")
-"""Pillow modes with one integer per pixel; in mode P that integer is the place in the palette."""
 
 
 class Rows(Protocol):
@@ -29,29 +25,22 @@ class Rows(Protocol):
         """Read a row: column name to value."""
 
 
-class SegmentationSample(NamedTuple):
-    """An RGB image and its annotation: uint8 classes (height, width), 255 where ignored."""
-
-    id: str
-    image: Image.Image
-    annotation: np.ndarray
-
-
 class SegmentationDataset:
     """Samples with labels as the description says.
 
     Args:
-        rows: rows with the columns that the description names, images decoded.
+        rows: rows with the columns that the description names. An image is a Pillow image, or as `datasets` stores it:
+            its encoded bytes, the path of its file, or a dictionary of `bytes` and `path`.
         description: meaning of columns and labels.
         cache: keep every sample in memory once it has been read.
     """
 
     def __init__(self, rows: Rows, description: DatasetDescription, *, cache: bool = False) -> None:
-        """Prepare the table of labels; nothing is read yet."""
+        """Prepare the decoder; nothing is read yet."""
         self.description = description
         self._rows = rows
         self._cache: dict[int, SegmentationSample] | None = {} if cache else None
-        self._label_table = _make_label_table(description)
+        self._decoder = SampleDecoder(description)
 
     def __len__(self) -> int:
         """Count the samples."""
@@ -62,7 +51,11 @@ class SegmentationDataset:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> SegmentationSample:
-        """Read a sample."""
+        """Read a sample.
+
+        Raises:
+            BadSampleError: If the sample cannot be decoded or is not what the description says.
+        """
         length = len(self)
         if not -length <= index < length:
             raise IndexError(
@@ -77,60 +70,12 @@ class SegmentationDataset:
         return self._cache[index]
 
     def _read(self, index: int) -> SegmentationSample:
-        description = self.description
-        row = self._rows[index]
-        sample_id = str(row.get(description.id_column or "", index))
-
-        image = row[description.image_column]
-        ImageOps.exif_transpose(image, in_place=True)
-        if image.mode != "RGB":
-            image = image.convert("RGB")
-
-        annotation = self._map_labels(row[description.annotation_column], sample_id)
-        if annotation.shape != (image.height, image.width):
-            raise ValueError(
-                f"sample '{sample_id}': the annotation must have the size of the image, {(image.height, image.width)}"
-                f" (height, width), got {annotation.shape}; correct or remove that sample."
-            )
-        return SegmentationSample(sample_id, image, annotation)
-
-    def _map_labels(self, label_image: Image.Image, sample_id: str) -> np.ndarray:
-        if label_image.mode not in RAW_LABEL_MODES:
-            raise ValueError(
-                f"sample '{sample_id}': '{self.description.annotation_column}' must hold one integer per pixel (Pillow"
-                f" modes L, P or I;16), got mode {label_image.mode}; convert colours to class numbers first."
-            )
-        raw = np.asarray(label_image)
-        if raw.dtype == np.bool_:
-            raw = raw.astype(np.uint8)
-        if raw.dtype != np.uint8:
-            # The last place of the table is that of values which no 16-bit image can hold.
-            raw = raw.astype(np.int64)
-            raw = np.where((raw < 0) | (raw > MAX_RAW_VALUE), MAX_RAW_VALUE + 1, raw)
-
-        if self.description.label_mapping is None:
-            self._check_classes(raw, sample_id)
-        return self._label_table[raw]
-
-    def _check_classes(self, raw: np.ndarray, sample_id: str) -> None:
-        """Refuse values that are no class: without a mapping they can only be a mistake in the description."""
-        strange = (raw >= self.description.num_labels) & (raw != IGNORE_INDEX)
-        if strange.any():
-            raise ValueError(
-                f"sample '{sample_id}': labels must be 0 to {self.description.num_labels - 1}, or 255 where ignored,"
-                f" got {np.unique(raw[strange]).tolist()[:10]}; pass label_mapping=... to say what these values mean."
-            )
-
-
-def _make_label_table(description: DatasetDescription) -> np.ndarray:
-    """Class of each raw value, 255 for those that have none."""
-    mapping = description.label_mapping
-    if mapping is None:
-        mapping = {label: label for label in range(description.num_labels)}
-    table = np.full(MAX_RAW_VALUE + 2, IGNORE_INDEX, dtype=np.uint8)
-    for value, label in mapping.items():
-        table[value] = label
-    return table
+        try:
+            row = self._rows[index]
+        except ReleaseError as error:
+            sample_id = self._rows.sample_id(index) if isinstance(self._rows, ReleaseRows) else str(index)
+            raise BadSampleError.about(sample_id, str(error)) from error
+        return self._decoder.decode(row, index)
 
 
 GENERATORS = {"street_scenes": StreetScenes}
@@ -143,27 +88,39 @@ def load_segmentation_dataset(
     path: str | Path | None = None,
     *,
     cache: bool | None = None,
+    revision: str | None = None,
+    streaming: bool = False,
+    buffer_size: int = 512,
     **generator_options: Any,
-) -> SegmentationDataset:
+) -> SegmentationDataset | SegmentationStream:
     """Load one split of a data set.
 
     Args:
         description: the data set.
         split: "train" or "validation" for the splits that the description calls so, else the data set's own name of a
             split.
-        path: folder (parquet files, an image folder, or one written by `save_to_disk`) or Hub id, in place of the one
-            in the description.
+        path: folder (Parquet files, an image folder, one written by `save_to_disk`, or an official release), archive
+            of an official release, or Hub id, in place of the one in the description.
         cache: keep decoded samples in memory; None keeps those of generated data sets only.
+        revision: commit, tag or branch of a Hub data set; None takes the description's own.
+        streaming: read Parquet files row by row where they are, without downloading them or converting them first.
+        buffer_size: number of rows of a stream that are shuffled together and kept in memory, not decoded.
         **generator_options: for generated data sets, e.g. `size`, `num_samples` and `seed`.
 
     Returns:
-        The samples.
+        The samples; a `SegmentationStream` if `streaming` is on.
+
+    Raises:
+        ValueError: If there is no such data set, split or column, or an option does not fit the data set.
+        FileNotFoundError: If the folder does not exist.
     """
+    if path is None or str(path) == description.path:
+        revision = revision or description.revision
     path = description.path if path is None else os.path.expanduser(path)
-    generator = GENERATORS.get(description.name) if path is None else None
-    if generator is not None:
-        rows = generator(split, **generator_options)
-        return SegmentationDataset(rows, description, cache=cache is not False)
+    if path is None and description.name in GENERATORS:
+        _refuse(f"'{description.name}' is drawn when it is read", revision=revision, streaming=streaming)
+        drawn = GENERATORS[description.name](split, **generator_options)
+        return SegmentationDataset(drawn, description, cache=cache is not False)
 
     if path is None:
         raise ValueError(
@@ -175,15 +132,34 @@ def load_segmentation_dataset(
             f"{', '.join(sorted(generator_options))}: options of generated data sets, but '{description.name}' is read"
             f" from '{path}'; leave them out."
         )
-    own_split = {"train": description.train_split, "validation": description.validation_split}.get(split, split)
-    return SegmentationDataset(_load_rows(str(path), own_split, description), description, cache=bool(cache))
+    if Path(path).exists():
+        _refuse(f"'{path}' is on this machine, and revisions are of the Hub", revision=revision)
+    release = find_release(description, path)
+    if release is not None:
+        _refuse(f"'{path}' is an official release, which is read in place", streaming=streaming)
+        return SegmentationDataset(ReleaseRows(release, split), description, cache=bool(cache))
+
+    description = describe_source(description, path)
+    split = {"train": description.train_split, "validation": description.validation_split}.get(split, split)
+    if streaming:
+        _refuse("a stream is for what does not fit into memory", cache=cache)
+        files = _find_parquet_files(path, split, revision)
+        return SegmentationStream(files, description, buffer_size=buffer_size)
+    return SegmentationDataset(_load_rows(path, split, description, revision), description, cache=bool(cache))
 
 
-def _load_rows(path: str, split: str, description: DatasetDescription) -> Rows:
-    """Read the rows, check that the columns are there and that the image columns are decoded as images."""
+def _refuse(reason: str, **options: Any) -> None:
+    """Refuse options that are given, because they would say nothing."""
+    for name, value in options.items():
+        if value:
+            raise ValueError(f"{name}={value!r} has no meaning here: {reason}; leave it out.")
+
+
+def _load_rows(path: str, split: str, description: DatasetDescription, revision: str | None) -> Rows:
+    """Read the rows, and check that the columns are there; images stay encoded, for what is wrong with one to show."""
     import datasets
 
-    rows = _load_from_disk(path, split) if _is_saved_to_disk(path) else _load_by_name(path, split)
+    rows = _load_from_disk(path, split) if _is_saved_to_disk(path) else _load_by_name(path, split, revision)
 
     needed = [description.image_column, description.annotation_column]
     for column in needed:
@@ -194,9 +170,8 @@ def _load_rows(path: str, split: str, description: DatasetDescription) -> Rows:
             )
     # Names are welcome, not needed: without them samples are numbered.
     rows = rows.select_columns([*needed, *({description.id_column} & set(rows.column_names))])
-    for column in (description.image_column, description.annotation_column):
-        if not isinstance(rows.features[column], datasets.Image):
-            rows = rows.cast_column(column, datasets.Image())
+    for column in needed:
+        rows = rows.cast_column(column, datasets.Image(decode=False))
     return rows
 
 
@@ -218,20 +193,42 @@ def _load_from_disk(path: str, split: str) -> Any:
     return loaded[split]
 
 
-def _load_by_name(path: str, split: str) -> Any:
+def _load_by_name(path: str, split: str, revision: str | None) -> Any:
     import datasets
 
-    if Path(path).is_absolute() or path.startswith((".", "~")):
-        path = str(Path(path).expanduser())
-        if not Path(path).exists():
-            raise FileNotFoundError(f"path must be an existing folder or a Hub id, got '{path}'; correct it.")
+    _check_folder(path)
     try:
-        return datasets.load_dataset(path, split=split)
+        return datasets.load_dataset(path, split=split, revision=revision)
     except ValueError as error:
-        names = datasets.get_dataset_split_names(path)
+        names = datasets.get_dataset_split_names(path, revision=revision)
         if split in names:
             raise
         raise _split_error(path, split, names) from error
+
+
+def _find_parquet_files(path: str, split: str, revision: str | None) -> list[str]:
+    """The files of a split, on this machine or, by address and commit, on the Hub."""
+    import datasets
+
+    _check_folder(path)
+    if _is_saved_to_disk(path):
+        _refuse(f"'{path}' was written by save_to_disk, and is read in place", streaming=True)
+    found = datasets.load_dataset_builder(path, revision=revision).config.data_files or {}
+    files = {str(name): [str(file) for file in of_split] for name, of_split in found.items()}
+    if split not in files:
+        raise _split_error(path, split, list(files))
+    others = [file for file in files[split] if not file.endswith(".parquet")]
+    if others:
+        raise ValueError(
+            f"only Parquet files can be read as a stream, but '{path}' has {others[0]}; leave streaming out, or take"
+            " the revision refs/convert/parquet, where the Hub keeps a copy of most data sets as Parquet files."
+        )
+    return files[split]
+
+
+def _check_folder(path: str) -> None:
+    if (Path(path).is_absolute() or path.startswith(".")) and not Path(path).exists():
+        raise FileNotFoundError(f"path must be an existing folder or a Hub id, got '{path}'; correct it.")
 
 
 def _split_error(path: str, split: str, names: list[str]) -> ValueError:
@@ -241,4 +238,4 @@ def _split_error(path: str, split: str, names: list[str]) -> ValueError:
     )
 
 
-__all__ = ["SegmentationDataset", "SegmentationSample", "load_segmentation_dataset"]
+__all__ = ["BadSampleError", "SegmentationDataset", "SegmentationSample", "load_segmentation_dataset"]

@@ -23,7 +23,9 @@ CROP_ATTEMPTS = 10
 BRIGHTNESS_DELTA = 32.0
 CONTRAST_RANGE = (0.5, 1.5)
 SATURATION_RANGE = (0.5, 1.5)
-HUE_DEGREES = 18.0
+HUE_DEGREES = 36.0
+"""The recipe says 18, in the units of OpenCV, which puts the circle of hues into 180 steps."""
+
 DISTORTION_PROBABILITY = 0.5
 
 
@@ -105,8 +107,10 @@ class TrainingTransform:
 
     Args:
         crop_size: height and width of the crop.
-        resize_short_side: length to which the short side is brought before the random factor; None keeps the image's
-            own size.
+        resize_short_side: length that the short side has before the random factor, unless the long side then were
+            longer than `resize_long_side`.
+        resize_long_side: length that the long side has before the random factor, unless the short side then were
+            longer than `resize_short_side`. Without either length the image keeps its own size.
         scale_range: smallest and largest random factor of the size; the aspect ratio is kept.
         cat_max_ratio: largest share of the labelled pixels of a crop that one class may have. A crop above it is drawn
             again, up to 10 times; 1 accepts every crop.
@@ -118,6 +122,7 @@ class TrainingTransform:
 
     crop_size: tuple[int, int]
     resize_short_side: int | None = None
+    resize_long_side: int | None = None
     scale_range: tuple[float, float] = (0.5, 2.0)
     cat_max_ratio: float = 0.75
     flip_probability: float = 0.5
@@ -134,11 +139,12 @@ class TrainingTransform:
             raise ValueError(
                 f"crop_size must be two positive integers (height, width), got {self.crop_size}; pass e.g. (256, 256)."
             )
-        if self.resize_short_side is not None and self.resize_short_side < 1:
-            raise ValueError(
-                f"resize_short_side must be a positive integer or None, got {self.resize_short_side}; pass None to"
-                " keep the size of the image."
-            )
+        for name in ("resize_short_side", "resize_long_side"):
+            length = getattr(self, name)
+            if length is not None and length < 1:
+                raise ValueError(
+                    f"{name} must be a positive integer or None, got {length}; pass None to set no bound by it."
+                )
         if len(self.scale_range) != 2 or not 0 < self.scale_range[0] <= self.scale_range[1]:
             raise ValueError(
                 f"scale_range must be (smallest, largest) with 0 < smallest <= largest, got {self.scale_range}; pass"
@@ -207,8 +213,8 @@ class TrainingTransform:
 
     def _draw_scaled_size(self, size: tuple[int, ...], rng: np.random.Generator) -> tuple[int, int]:
         scale = rng.uniform(*self.scale_range)
-        if self.resize_short_side is not None:
-            scale *= self.resize_short_side / min(size)
+        sides = ((self.resize_short_side, min(size)), (self.resize_long_side, max(size)))
+        scale *= min((length / side for length, side in sides if length is not None), default=1.0)
         return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
     def _draw_crop(
