@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from paumer_hf import PaumerForSemanticSegmentation, PaumerImageProcessor, PauseConfig
 from paumer_hf.data.dataset_descriptions import default_palette, get_dataset_description
+from paumer_hf.evaluation import table_1
 from paumer_hf.model.pausing import entropy
 from paumer_hf.model.segmentation_maps import segmentation_map
 from paumer_hf.visualization import Colour, FigureRow, compose_figure, label_map_image, save_png
@@ -89,17 +90,8 @@ def read_pause_config(
     Raises:
         ValueError: If it means nothing, or does not fit the model.
     """
-    if text in ("dense", "default"):
-        return PauseConfig() if text == "dense" else model.pause_config
-    if text in model.pause_presets:
-        return model.resolve_pause_config(text)
-    if ":" not in text:
-        known = ", ".join(["dense", "default", *sorted(model.pause_presets)])
-        raise ValueError(
-            f"Unknown pause configuration {text!r}. Name one of {known}, or layers with ratios such as '3:0.4,5:0.4'."
-        )
-    seed = seed if criterion == "random" else None
-    return model.resolve_pause_config(PauseConfig.from_text(text, criterion=criterion, seed=seed))
+    presets = {**model.pause_presets, "default": model.pause_config}
+    return table_1.read_pause_config(text, model.config.num_hidden_layers, presets, criterion, seed)
 
 
 def read_palette(dataset: str | None, num_labels: int) -> tuple[Colour, ...]:

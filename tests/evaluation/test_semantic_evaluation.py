@@ -11,9 +11,10 @@ from PIL import Image
 from torch.nn import functional
 
 from paumer_hf import PaumerConfig, PaumerForSemanticSegmentation, PauseConfig
-from paumer_hf.data import SegmentationSample, image_to_tensor
+from paumer_hf.data import BadSampleError, SegmentationSample, image_to_tensor
 from paumer_hf.evaluation import semantic_evaluation
 from paumer_hf.evaluation.mean_iou import ConfusionMatrix, compute_mean_iou
+from paumer_hf.evaluation.multi_scale import predict_labels, scaled_pixel_values
 from paumer_hf.evaluation.semantic_evaluation import EvaluationSettings, confusion_matrices, evaluate_model
 from paumer_hf.evaluation.sliding_window import derive_seed, sliding_window_logits
 
@@ -39,11 +40,14 @@ class Samples:
             for index, size in enumerate(sizes)
         ]
         self.decoded = []
+        self.bad = {}
 
     def __len__(self):
         return len(self.samples)
 
     def __getitem__(self, index):
+        if index in self.bad:
+            raise BadSampleError(f"{self.bad[index]} cannot be decoded", self.bad[index])
         self.decoded.append(index)
         return self.samples[index]
 
@@ -98,6 +102,49 @@ def test_each_image_is_decoded_once(model, dataset):
     assert dataset.decoded == [0, 1, 2]
 
 
+def test_images_that_cannot_be_read_stop_the_evaluation_or_are_skipped(model):
+    dataset = Samples([(20, 28), (24, 24), (17, 30), (18, 18)])
+    dataset.bad = {0: "first", 2: "third"}
+    for fields in ({}, {"on_bad_sample": "stop"}):
+        with pytest.raises(BadSampleError, match="first"):
+            evaluate_model(model, dataset, [DENSE], **fields)
+    skipped = evaluate_model(model, dataset, [DENSE, RANDOM], on_bad_sample="skip")
+
+    readable = Samples([(20, 28), (24, 24), (17, 30), (18, 18)])
+    matrices = confusion_matrices(model, readable, [DENSE, RANDOM], EvaluationSettings(), indices=[1, 3]).matrices
+    for result, matrix in zip(skipped, matrices, strict=True):
+        expected = compute_mean_iou(matrix)
+        assert {name: result[name] for name in expected} == expected
+        assert result["num_images"] == 2
+        assert result["bad_samples"] == ["first", "third"]
+    for result in evaluate_model(model, readable, [DENSE], on_bad_sample="skip"):
+        assert "bad_samples" not in result
+
+
+def test_an_evaluation_of_nothing_is_refused(model):
+    dataset = Samples([(20, 28), (24, 24)])
+    dataset.bad = {0: "first", 1: "second"}
+    with pytest.raises(ValueError, match="None of the 2 images can be read; the first is 'first'"):
+        evaluate_model(model, dataset, [DENSE], on_bad_sample="skip")
+    with pytest.raises(ValueError, match="on_bad_sample must be 'stop' or 'skip', got 'ignore'"):
+        evaluate_model(model, dataset, [DENSE], on_bad_sample="ignore")
+
+
+def test_scales_and_mirror_images_are_evaluated(model, dataset):
+    fields = {"scales": (0.75, 1.5), "flip": True, "window_size": (16, 16), "resize_short_side": 20}
+    result = evaluate_model(model, dataset, [PAUSED], **fields)[0]
+    settings, confusion = EvaluationSettings(**fields), ConfusionMatrix(NUM_LABELS)
+    model.eval()
+    for sample in dataset.samples:
+        with torch.no_grad():
+            images = scaled_pixel_values(sample.image, settings)
+            confusion.update(
+                predict_labels(model, images, PAUSED, settings, sample.annotation.shape), sample.annotation[None]
+            )
+    assert result["mean_iou"] == compute_mean_iou(confusion.matrix)["mean_iou"]
+    assert result["mean_iou"] != evaluate_model(model, dataset, [PAUSED])[0]["mean_iou"]
+
+
 def test_training_mode_is_restored_also_after_an_error(model, dataset):
     model.train()
     evaluate_model(model, dataset, [DENSE], max_samples=1)
@@ -113,8 +160,8 @@ def test_training_mode_is_restored_also_after_an_error(model, dataset):
 def test_shards_sum_to_the_whole(model, dataset):
     settings = EvaluationSettings(window_size=(16, 16), stride=(8, 12))
     configs = [PAUSED, RANDOM]
-    whole = confusion_matrices(model, dataset, configs, settings, range(3))
-    parts = [confusion_matrices(model, dataset, configs, settings, range(rank, 3, 2)) for rank in range(2)]
+    whole = confusion_matrices(model, dataset, configs, settings, range(3)).matrices
+    parts = [confusion_matrices(model, dataset, configs, settings, range(rank, 3, 2)).matrices for rank in range(2)]
     assert torch.equal(whole, parts[0] + parts[1])
 
     def reduce(matrices):
@@ -156,7 +203,7 @@ def test_predictions_of_resized_images_return_to_the_size_of_the_reference(model
 def test_random_pausing_is_reproducible_and_differs_between_images(model, dataset, monkeypatch):
     seeds = []
 
-    def spy(model, pixel_values, pause_config, settings, size):
+    def spy(model, images, pause_config, settings, size):
         seeds.append(pause_config.seed)
         return torch.zeros(1, *size, dtype=torch.int64)
 
@@ -210,5 +257,6 @@ def test_what_does_not_fit_is_refused(model, dataset):
 
 def test_annotation_of_another_size_is_refused(model, dataset):
     dataset.samples[0] = dataset.samples[0]._replace(annotation=np.zeros((3, 3), np.uint8))
-    with pytest.raises(ValueError, match=r"Image '0' is 20 x 28"):
+    with pytest.raises(BadSampleError, match=r"sample '0': the image is 20 x 28 pixels .*, its annotation 3 x 3"):
         evaluate_model(model, dataset, [DENSE])
+    assert evaluate_model(model, dataset, [DENSE], on_bad_sample="skip")[0]["bad_samples"] == ["0"]

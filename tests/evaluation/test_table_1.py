@@ -5,7 +5,7 @@
 import pytest
 
 from paumer_hf import PauseConfig
-from paumer_hf.evaluation.table_1 import TABLE_1, select_pause_configs, table_1_configs
+from paumer_hf.evaluation.table_1 import TABLE_1, read_pause_config, select_pause_configs, table_1_configs
 
 
 def test_thirteen_configurations_in_the_order_of_the_paper():
@@ -42,6 +42,20 @@ def test_names_select_configurations_once_each():
         PauseConfig({4: 0.5}, criterion="random"),
     ]
     assert select_pause_configs(["table_1"], 12) == list(TABLE_1.values())
+
+
+def test_a_word_means_one_configuration():
+    presets = {"fast": PauseConfig({3: 0.6}), "chance": PauseConfig({2: 0.5}, criterion="random", seed=1)}
+    for name, expected in (
+        ("dense", PauseConfig()),
+        ("fast", presets["fast"]),
+        ("chance", presets["chance"]),
+        ("1:0.5", PauseConfig({1: 0.5}, criterion="random", seed=4)),
+    ):
+        assert read_pause_config(name, 6, presets, criterion="random", seed=4) == expected
+    assert read_pause_config("1:0.5", 6, seed=4) == PauseConfig({1: 0.5}), "nothing but random pausing has a seed"
+    with pytest.raises(ValueError, match=r"'table_1'\. Name one of dense, chance, fast, or layers with ratios"):
+        read_pause_config("table_1", 6, presets)
 
 
 @pytest.mark.parametrize(

@@ -4,62 +4,32 @@
 
 import contextlib
 import dataclasses
+import itertools
 import statistics
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import torch
-from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 from tqdm import tqdm
 
 from paumer_hf import PaumerForSemanticSegmentation, PauseConfig
-from paumer_hf.data import image_to_tensor
+from paumer_hf.data import BadSampleError, SegmentationSample
 from paumer_hf.evaluation.mean_iou import ConfusionMatrix, compute_mean_iou
-from paumer_hf.evaluation.sliding_window import derive_seed, sliding_window_logits
+from paumer_hf.evaluation.multi_scale import EvaluationSettings, predict_labels, scaled_pixel_values
+from paumer_hf.evaluation.sliding_window import derive_seed
 
 
-@dataclass(frozen=True)
-class EvaluationSettings:
-    """How an image becomes a label map; the fields are the conditions under which a mean IoU holds.
+class Counts(NamedTuple):
+    """What one process counted over its images.
 
-    Args:
-        image_mean: Mean of each channel that the model was trained with.
-        image_std: Standard deviation of each channel that the model was trained with.
-        window_size: Height and width of sliding windows; `None` passes the whole image at once.
-        stride: Step of sliding windows; the window size where it is not given.
-        window_batch_size: Number of windows that pass the model together.
-        resize_short_side: Shorter side in pixels to which images are resized; `None` keeps their size. Predictions
-            are always compared at the size of the reference.
-        dtype: Data type of autocast, such as `torch.bfloat16`; `None` computes in the model's own.
-        seed: Seed of random pausing where a pause configuration has none.
-        num_random_seeds: Number of seeds that a configuration with random pausing is averaged over.
+    Attributes:
+        matrices: int64 `(pause configurations, num_labels, num_labels)` on the model's device.
+        bad_samples: Index and id of each image that was skipped because it cannot be read.
     """
 
-    image_mean: Sequence[float] = (0.5, 0.5, 0.5)
-    image_std: Sequence[float] = (0.5, 0.5, 0.5)
-    window_size: tuple[int, int] | None = None
-    stride: tuple[int, int] | None = None
-    window_batch_size: int = 4
-    resize_short_side: int | None = None
-    dtype: torch.dtype | None = None
-    seed: int = 0
-    num_random_seeds: int = 1
-
-    def __post_init__(self) -> None:
-        """Refuse settings that contradict each other."""
-        if self.stride is not None and self.window_size is None:
-            raise ValueError(f"stride={self.stride} needs window_size. Give both or neither.")
-        for name in ("window_size", "stride"):
-            sides = getattr(self, name)
-            if sides is not None and (len(sides) != 2 or min(sides) < 1):
-                raise ValueError(f"{name} must be a height and a width of at least 1, got {tuple(sides)}.")
-        if self.num_random_seeds < 1:
-            raise ValueError(f"num_random_seeds must be at least 1, got {self.num_random_seeds}.")
-        if self.resize_short_side is not None and self.resize_short_side < 1:
-            raise ValueError(f"resize_short_side must be at least 1, got {self.resize_short_side}.")
+    matrices: Tensor
+    bad_samples: dict[int, str]
 
 
 def evaluate_model(
@@ -68,6 +38,7 @@ def evaluate_model(
     pause_configs: Sequence[PauseConfig],
     *,
     max_samples: int | None = None,
+    on_bad_sample: Literal["stop", "skip"] = "stop",
     rank: int = 0,
     world_size: int = 1,
     reduce: Callable[[Tensor], Tensor] | None = None,
@@ -76,11 +47,14 @@ def evaluate_model(
 ) -> list[dict[str, Any]]:
     """Evaluate a model under several pause configurations, decoding each image once.
 
+    On any number of processes the results are the same: those of all images.
+
     Args:
         model: A segmentation model; its training mode is restored afterwards.
         dataset: A `SegmentationDataset`.
         pause_configs: What to evaluate; `PauseConfig()` is the dense model.
         max_samples: Number of images, from the first; `None` takes all.
+        on_bad_sample: Whether an image that cannot be read ends the evaluation or is left out of it.
         rank: Number of this process, which evaluates every `world_size`-th image.
         world_size: Number of processes.
         reduce: With several processes, sums a tensor over them (for example
@@ -89,9 +63,14 @@ def evaluate_model(
         **settings: The fields of `EvaluationSettings`.
 
     Returns:
-        For each configuration its `pause_config` (text form, empty for dense), `criterion`, `seed`, `num_images` and
-        the results of `compute_mean_iou`. With several random seeds the results are means over the seeds, beside
-        `mean_iou_per_seed` and its standard deviation `mean_iou_spread`.
+        For each configuration its `pause_config` (text form, empty for dense), `criterion`, `seed`, `num_images` (that
+        were evaluated) and the results of `compute_mean_iou`. With several random seeds the results are means over the
+        seeds, beside `mean_iou_per_seed` and its standard deviation `mean_iou_spread`. If images were skipped,
+        `bad_samples` lists their ids in the order of the data set.
+
+    Raises:
+        BadSampleError: If an image cannot be read and `on_bad_sample` is `"stop"`.
+        ValueError: If the arguments contradict each other, the model or the data, or no image can be read.
     """
     checked = EvaluationSettings(**settings)
     if not pause_configs:
@@ -99,28 +78,35 @@ def evaluate_model(
     num_images = len(dataset) if max_samples is None else min(max_samples, len(dataset))
     if num_images < 1:
         raise ValueError(f"There is nothing to evaluate: the data set has {len(dataset)} images, {max_samples=}.")
+    if reduce is None and world_size > 1:
+        raise ValueError(
+            f"world_size={world_size} needs reduce, which sums a tensor over the processes. Without it use "
+            "confusion_matrices and sum its matrices."
+        )
     runs = [_with_seeds(pause_config, checked) for pause_config in pause_configs]
-    matrices = confusion_matrices(
+    matrices, bad_samples = confusion_matrices(
         model,
         dataset,
         [seeded for run in runs for seeded in run],
         checked,
         indices=range(rank, num_images, world_size),
+        on_bad_sample=on_bad_sample,
         progress=progress,
     )
+    bad_ids = list(bad_samples.values())
     if reduce is not None:
         matrices = reduce(matrices)
-    elif world_size > 1:
-        raise ValueError(
-            f"world_size={world_size} needs reduce, which sums a tensor over the processes. Without it use "
-            "confusion_matrices and sum what it returns."
-        )
+        if on_bad_sample == "skip":
+            bad_ids = _gather_texts(bad_samples, num_images, reduce, matrices.device)
+    if len(bad_ids) == num_images:
+        raise ValueError(f"None of the {num_images} images can be read; the first is {bad_ids[0]!r}.")
+    skipped = {"bad_samples": bad_ids} if bad_ids else {}
     remaining = iter(matrices.unbind())
     results = []
     for run in runs:
         per_seed = [compute_mean_iou(next(remaining)) for _ in run]
         configuration = {"pause_config": run[0].to_text(), "criterion": run[0].criterion, "seed": run[0].seed}
-        results.append({**configuration, "num_images": num_images, **_average(per_seed)})
+        results.append({**configuration, "num_images": num_images - len(bad_ids), **_average(per_seed), **skipped})
     return results
 
 
@@ -130,13 +116,17 @@ def confusion_matrices(
     pause_configs: Sequence[PauseConfig],
     settings: EvaluationSettings,
     indices: Sequence[int],
+    on_bad_sample: Literal["stop", "skip"] = "stop",
     progress: bool = True,
-) -> Tensor:
+) -> Counts:
     """Count the confusion matrix of each pause configuration over some images of a data set.
 
-    Returns:
-        int64 `(pause configurations, num_labels, num_labels)` on the model's device.
+    Raises:
+        BadSampleError: If an image cannot be read and `on_bad_sample` is `"stop"`.
+        ValueError: If the model and the data set differ in their number of classes.
     """
+    if on_bad_sample not in ("stop", "skip"):
+        raise ValueError(f"on_bad_sample must be 'stop' or 'skip', got {on_bad_sample!r}.")
     num_labels = model.config.num_labels
     if dataset.description.num_labels != num_labels:
         raise ValueError(
@@ -145,43 +135,57 @@ def confusion_matrices(
         )
     device = next(model.parameters()).device
     counted = [ConfusionMatrix(num_labels, device=device) for _ in pause_configs]
+    bad_samples: dict[int, str] = {}
     with _inference(model, device, settings.dtype):
         for index in tqdm(indices, desc="Evaluating", unit="image", disable=None if progress else True):
-            sample = dataset[index]
-            size = tuple(sample.annotation.shape)
-            if (sample.image.height, sample.image.width) != size:
-                raise ValueError(
-                    f"Image {sample.id!r} is {sample.image.height} x {sample.image.width} pixels (height x width), "
-                    f"its annotation {size[0]} x {size[1]}. They must have the same size."
-                )
-            image = _resized(sample.image, settings.resize_short_side)
-            pixel_values = image_to_tensor(image, settings.image_mean, settings.image_std)[None].to(device)
+            try:
+                sample = _read_sample(dataset, index)
+            except BadSampleError as error:
+                if on_bad_sample == "stop":
+                    raise
+                bad_samples[index] = error.sample_id
+                continue
+            images = [pixel_values.to(device) for pixel_values in scaled_pixel_values(sample.image, settings)]
             references = torch.as_tensor(sample.annotation).to(device)
+            size = (references.shape[0], references.shape[1])
             for confusion, pause_config in zip(counted, pause_configs, strict=True):
-                predictions = predict_labels(model, pixel_values, derive_seed(pause_config, index), settings, size)
+                predictions = predict_labels(model, images, derive_seed(pause_config, index), settings, size)
                 confusion.update(predictions, references)
-    return torch.stack([confusion.matrix for confusion in counted])
+    return Counts(torch.stack([confusion.matrix for confusion in counted]), bad_samples)
 
 
-def predict_labels(
-    model: PaumerForSemanticSegmentation,
-    pixel_values: Tensor,
-    pause_config: PauseConfig,
-    settings: EvaluationSettings,
-    size: tuple[int, int],
-) -> Tensor:
-    """Return the label maps `(batch, *size)` of images, whole or by sliding windows."""
-    if settings.window_size is None:
-        patch_logits = model(pixel_values, pause_config=pause_config).logits
-        logits = model.upsample_logits(patch_logits, tuple(pixel_values.shape[-2:]))
-    else:
-        stride = settings.stride or settings.window_size
-        logits = sliding_window_logits(
-            model, pixel_values, settings.window_size, stride, pause_config, settings.window_batch_size
+def _read_sample(dataset: Any, index: int) -> SegmentationSample:
+    sample = dataset[index]
+    size = (sample.image.height, sample.image.width)
+    if sample.annotation.shape != size:
+        raise BadSampleError(
+            f"sample {sample.id!r}: the image is {size[0]} x {size[1]} pixels (height x width), its annotation "
+            f"{' x '.join(map(str, sample.annotation.shape))}. They must have the same size.",
+            sample.id,
         )
-    if tuple(logits.shape[-2:]) != size:
-        logits = functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-    return logits.argmax(1)
+    return sample
+
+
+def _gather_texts(
+    texts: Mapping[int, str], num_places: int, reduce: Callable[[Tensor], Tensor], device: torch.device
+) -> list[str]:
+    """Return the texts of all processes in the order of their places, of which no two processes have the same.
+
+    Processes can only sum tensors: first the lengths, from which each knows where its characters stand, then those.
+    """
+    encoded = {place: text.encode("utf-8", "surrogateescape") + b"\0" for place, text in texts.items()}
+    lengths = torch.zeros(num_places, dtype=torch.int64, device=device)
+    for place, characters in encoded.items():
+        lengths[place] = len(characters)
+    ends = [0, *itertools.accumulate(reduce(lengths).tolist())]
+    if ends[-1] == 0:
+        return []
+    written = torch.zeros(ends[-1], dtype=torch.int64, device=device)
+    for place, characters in encoded.items():
+        written[ends[place] : ends[place + 1]] = torch.tensor(list(characters), device=device)
+    joined = bytes(reduce(written).tolist())
+    pieces = [joined[start : end - 1] for start, end in itertools.pairwise(ends) if end > start]
+    return [piece.decode("utf-8", "surrogateescape") for piece in pieces]
 
 
 def _with_seeds(pause_config: PauseConfig, settings: EvaluationSettings) -> list[PauseConfig]:
@@ -205,14 +209,6 @@ def _average(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {**average, "mean_iou_per_seed": per_seed, "mean_iou_spread": statistics.stdev(per_seed)}
 
 
-def _resized(image: Image.Image, short_side: int | None) -> Image.Image:
-    if short_side is None:
-        return image
-    scale = short_side / min(image.size)
-    width, height = (round(side * scale) for side in image.size)
-    return image.resize((width, height), Image.Resampling.BILINEAR)
-
-
 @contextlib.contextmanager
 def _inference(model: torch.nn.Module, device: torch.device, dtype: torch.dtype | None) -> Iterator[None]:
     """Switch a model to evaluation without gradients, and back to its training mode afterwards."""
@@ -225,4 +221,4 @@ def _inference(model: torch.nn.Module, device: torch.device, dtype: torch.dtype 
         model.train(was_training)
 
 
-__all__ = ["EvaluationSettings", "confusion_matrices", "evaluate_model", "predict_labels"]
+__all__ = ["Counts", "EvaluationSettings", "confusion_matrices", "evaluate_model"]

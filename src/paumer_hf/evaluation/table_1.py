@@ -45,6 +45,41 @@ def table_1_configs(num_layers: int, criterion: str = "entropy", seed: int | Non
     ]
 
 
+def read_pause_config(
+    name: str,
+    num_layers: int,
+    presets: Mapping[str, PauseConfig] | None = None,
+    criterion: str = "entropy",
+    seed: int | None = None,
+) -> PauseConfig:
+    """Return the pause configuration that a word of a command line means.
+
+    Args:
+        name: `dense`, the name of a preset, or layers with ratios such as `3:0.4,5:0.4`.
+        num_layers: Number of encoder layers.
+        presets: Presets of the model, which keep their own criterion and seed.
+        criterion: Criterion of layers with ratios.
+        seed: Seed of layers with ratios that pause at random.
+
+    Raises:
+        ValueError: If the name is unknown, the layers cannot be read, or one of them does not exist.
+    """
+    presets = presets or {}
+    if name == "dense":
+        return PauseConfig()
+    if name in presets:
+        found = presets[name]
+    elif ":" in name:
+        found = PauseConfig.from_text(name, criterion=criterion, seed=seed if criterion == "random" else None)
+    else:
+        known = ", ".join(dict.fromkeys(["dense", *sorted(presets)]))
+        raise ValueError(
+            f"Unknown pause configuration {name!r}. Name one of {known}, or layers with ratios such as '3:0.4,5:0.4'."
+        )
+    found.validate(num_layers)
+    return found
+
+
 def select_pause_configs(
     names: Sequence[str],
     num_layers: int,
@@ -54,7 +89,7 @@ def select_pause_configs(
     """Return the pause configurations that a command line names, each once.
 
     Args:
-        names: `dense`, `table_1`, names of presets, or text forms such as `3:0.4,5:0.4`.
+        names: `table_1` for all of the paper's, or what `read_pause_config` reads.
         num_layers: Number of encoder layers.
         presets: Presets of the model; one that pauses at random stays so whatever `criteria` says.
         criteria: Criteria under which the configurations are taken. The dense model has none and appears once.
@@ -62,29 +97,17 @@ def select_pause_configs(
     Raises:
         ValueError: If a name is unknown, a text form cannot be read, or a layer does not exist.
     """
-    presets = presets or {}
     selected: dict[PauseConfig, None] = {}
     for criterion in criteria:
         for name in names:
             if name == "table_1":
-                found = table_1_configs(num_layers, criterion)
-            elif name == "dense":
-                found = [PauseConfig()]
-            elif name in presets:
-                is_random = presets[name].criterion == "random"
-                found = [presets[name] if is_random else dataclasses.replace(presets[name], criterion=criterion)]
-            elif ":" in name:
-                found = [PauseConfig.from_text(name, criterion=criterion)]
-            else:
-                known = ", ".join(["dense", "table_1", *presets])
-                raise ValueError(
-                    f"Unknown pause configuration {name!r}. Known names: {known}. Others are written as "
-                    "LAYER:RATIO,LAYER:RATIO, for example 3:0.4,5:0.4."
-                )
-            for pause_config in found:
-                pause_config.validate(num_layers)
-                selected[pause_config if pause_config else PauseConfig()] = None
+                selected |= dict.fromkeys(table_1_configs(num_layers, criterion))
+                continue
+            found = read_pause_config(name, num_layers, presets, criterion)
+            if found.criterion != "random":  # a preset
+                found = dataclasses.replace(found, criterion=criterion)
+            selected[found if found else PauseConfig()] = None
     return list(selected)
 
 
-__all__ = ["TABLE_1", "select_pause_configs", "table_1_configs"]
+__all__ = ["TABLE_1", "read_pause_config", "select_pause_configs", "table_1_configs"]
