@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a recipe to data, model and processor."""
 
+import dataclasses
+
 import pytest
 import torch
 from transformers import DINOv3ViTConfig, DINOv3ViTModel, ViTConfig, ViTModel
 
 from paumer_hf import PauseConfig
+from paumer_hf.training import preparation
 from paumer_hf.training.preparation import (
     describe_dataset,
     load_split,
@@ -14,8 +17,10 @@ from paumer_hf.training.preparation import (
     make_processor,
     make_transform,
     normalisation,
-    read_pause_config,
+    num_accumulated_batches,
+    read_eval_pause_configs,
     read_starting_weights,
+    with_dataset_revision,
     with_normalisation,
 )
 from paumer_hf.training.recipe import TrainingRecipe
@@ -139,9 +144,13 @@ def test_processor_and_transform_normalise_alike():
     assert (processor.size["height"], processor.size["width"]) == transform.crop_size == (32, 48)
 
 
-def test_pause_configurations_from_text():
-    assert read_pause_config("dense") == PauseConfig()
-    assert read_pause_config("3:0.4") == PauseConfig({3: 0.4})
+def test_a_training_is_evaluated_with_the_criterion_that_it_trains():
+    recipe = TrainingRecipe(config_overrides=SMALL, eval_pause_configs=["dense", "3:0.4"], seed=5)
+    model = make_model(recipe, describe_dataset(recipe))
+    assert read_eval_pause_configs(recipe, model) == [PauseConfig(), PauseConfig({3: 0.4})]
+    at_random = dataclasses.replace(recipe, train_pause_criterion="random")
+    expected = [PauseConfig(), PauseConfig({3: 0.4}, criterion="random", seed=5)]
+    assert read_eval_pause_configs(at_random, model) == expected
 
 
 @pytest.mark.parametrize(
@@ -161,3 +170,37 @@ def test_a_half_precision_checkpoint_is_trained_in_float32(tmp_path):
     description = describe_dataset(TrainingRecipe())
     make_model(TrainingRecipe(config_overrides=SMALL), description).to(torch.bfloat16).save_pretrained(tmp_path)
     assert make_model(TrainingRecipe(init_from=str(tmp_path)), description).dtype == torch.float32
+
+
+def test_a_model_that_ignores_another_label_than_the_data_is_refused():
+    recipe = TrainingRecipe(config_overrides={**SMALL, "semantic_loss_ignore_index": 0})
+    with pytest.raises(ValueError, match="`semantic_loss_ignore_index` must be 255 in training"):
+        make_model(recipe, describe_dataset(recipe))
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "num_processes", "per_device", "expected"),
+    [(8, 1, None, 1), (8, 8, None, 1), (8, 1, 2, 4), (8, 2, 2, 2), (8, 3, 1, 3), (8, 2, 100, 1)],
+)
+def test_accumulation_fills_the_batch_up(batch_size, num_processes, per_device, expected):
+    assert num_accumulated_batches(batch_size, num_processes, per_device) == expected
+
+
+def test_more_processes_than_images_are_refused():
+    with pytest.raises(ValueError, match="`batch_size` must be at least the number of processes, but is 2 with 3"):
+        num_accumulated_batches(2, 3, None)
+
+
+def test_a_hub_data_set_is_pinned_to_its_commit_and_stays_there(monkeypatch):
+    commits = {None: "newest", "v1": "first", "newest": "newest", "older": "older"}
+    monkeypatch.setattr(preparation, "resolve_revision", lambda path, revision: commits[revision])
+    recipe = TrainingRecipe(dataset="mine", dataset_path="me/mine", class_names=["a"])
+    assert with_dataset_revision(recipe, None).dataset_revision == "newest"
+    tagged = dataclasses.replace(recipe, dataset_revision="v1")
+    assert with_dataset_revision(tagged, None).dataset_revision == "first"
+    previous = {"dataset_path": "me/mine", "dataset_revision": "older"}
+    assert with_dataset_revision(recipe, previous).dataset_revision == "older"
+    elsewhere = {"dataset_path": "me/other", "dataset_revision": "older"}
+    assert with_dataset_revision(recipe, elsewhere).dataset_revision == "newest"
+    drawn = TrainingRecipe()
+    assert with_dataset_revision(drawn, None) == drawn

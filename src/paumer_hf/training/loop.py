@@ -2,42 +2,51 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training loop with accelerate, readable from top to bottom."""
 
+import contextlib
 import dataclasses
 import functools
-import json
+import itertools
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from accelerate import Accelerator
-from accelerate.utils import set_seed
-from tqdm import tqdm
+from accelerate.utils import gather_object, set_seed
+from torch import Tensor
 
-from paumer_hf import PaumerImageProcessor
+from paumer_hf import PaumerImageProcessor, PauseConfig
 from paumer_hf.conversion import ConvertedWeights
-from paumer_hf.data import SegmentationDataset
-from paumer_hf.evaluation.results import environment_conditions, write_results, write_text
+from paumer_hf.data import SegmentationDataset, SegmentationStream
+from paumer_hf.data.transforms import IGNORE_INDEX
+from paumer_hf.evaluation.results import environment_conditions
 from paumer_hf.evaluation.semantic_evaluation import evaluate_model
-from paumer_hf.training.checkpoints import list_checkpoints, load_checkpoint, replace_folder, save_checkpoint
+from paumer_hf.training.checkpoints import find_checkpoint, replace_folder, save_checkpoint
+from paumer_hf.training.loader_speed import measure_loader
 from paumer_hf.training.optimization import learning_rate, make_optimizer
+from paumer_hf.training.output_folder import check_output_folder, check_steps, lock_output_folder, tell_changes
+from paumer_hf.training.preemption import TerminationWatch, TrainingPreempted
 from paumer_hf.training.preparation import (
     describe_dataset,
     load_split,
+    make_accelerator,
     make_model,
     make_processor,
     make_transform,
     normalisation,
+    num_accumulated_batches,
     pair,
-    read_pause_config,
+    read_eval_pause_configs,
     read_starting_weights,
+    with_dataset_revision,
     with_normalisation,
 )
 from paumer_hf.training.recipe import TrainingRecipe
 from paumer_hf.training.samples import TrainingSamples, make_loader
+from paumer_hf.training.training_log import TrainingLog
+from paumer_hf.training.training_state import TrainingState
+from paumer_hf.training.weights import ModelForUse, WeightsAverage
 
 
 def train(recipe: TrainingRecipe) -> dict[str, Any]:
@@ -49,26 +58,35 @@ def train(recipe: TrainingRecipe) -> dict[str, Any]:
     and `results.json` (the last evaluation).
 
     Returns:
-        The last evaluation: `step`, `seconds`, `evaluation` with a result for each of `eval_pause_configs`, and the
-        `conditions` that it holds under.
+        The last evaluation: `step`, `seconds`, `evaluation` with a result for each of `eval_pause_configs`, the ids of
+        `bad_samples` that were skipped in training, and the `conditions` that it holds under.
 
     Raises:
-        ValueError: If fields of the recipe contradict each other, the model or the data.
+        ValueError: If fields of the recipe contradict each other, the model or the data; or a sample cannot be read.
         FileExistsError: If `output_dir` holds a training and `resume` is off.
-        FileNotFoundError: If `resume` is on and there is no checkpoint.
+        FileNotFoundError: If `resume` is on and there is no whole checkpoint.
+        OSError: If a checkpoint or a model cannot be saved, or another process trains in `output_dir`.
         FloatingPointError: If the loss is no finite number.
+        TrainingPreempted: If SIGTERM ended the training.
     """
     output = Path(recipe.output_dir)
     check_output_folder(recipe, output)
-    accelerator = Accelerator(
-        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
-        mixed_precision=recipe.mixed_precision,
-        log_with=recipe.report_to,
-        project_dir=recipe.output_dir,
-    )
+    accelerator = make_accelerator(recipe)
+    with lock_output_folder(output, accelerator.is_main_process), TerminationWatch() as termination:
+        return _train(recipe, output, accelerator, termination)
+
+
+def _train(
+    recipe: TrainingRecipe, output: Path, accelerator: Accelerator, termination: TerminationWatch
+) -> dict[str, Any]:
     set_seed(recipe.seed)
+    checkpoint, remembered = find_checkpoint(accelerator, output / "checkpoints") if recipe.resume else (None, {})
+    check_steps(recipe, remembered.get("step", 0))
     source, weights = find_start(recipe, output / "start")
-    recipe = dataclasses.replace(with_normalisation(source, weights), init_from=recipe.init_from)
+    normalised = with_normalisation(source, weights)
+    recipe = dataclasses.replace(recipe, image_mean=normalised.image_mean, image_std=normalised.image_std)
+    recipe = with_dataset_revision(recipe, remembered.get("recipe"))
+    accelerator.print(*tell_changes(recipe, remembered.get("recipe")), sep="\n", end="")
     description = describe_dataset(recipe)
     train_data, validation_data = (load_split(recipe, description, split) for split in ("train", "validation"))
     model = make_model(source, description, weights)
@@ -76,67 +94,143 @@ def train(recipe: TrainingRecipe) -> dict[str, Any]:
     keep_start(accelerator, recipe, weights, model, processor)
     # Every process drops other units, and rank 0 the same ones as in a training on one process.
     set_seed(recipe.seed, device_specific=True)
-    evaluate = make_evaluation(recipe, accelerator, model.resolve_pause_config, validation_data)
+    evaluate = make_evaluation(recipe, accelerator, read_eval_pause_configs(recipe, model), validation_data)
 
-    sampler = model.pause_sampler
-    model, optimizer = accelerator.prepare(model, make_optimizer(model, recipe))
-    step, best = 0, -1.0
-    if recipe.resume:
-        state = load_checkpoint(accelerator, output / "checkpoints")
-        step, best = state["step"], state["best"]
-        sampler.load_state_dict(state["pause_sampler"])
-    check_steps(recipe, step)
-    loader = make_loader(
-        TrainingSamples(train_data, make_transform(recipe), recipe.seed),
-        step,
-        recipe.max_steps,
-        recipe.batch_size,
+    usable = ModelForUse(model, recipe.ema_decay is not None or accelerator.distributed_type == "FSDP")
+    prepared, optimizer = accelerator.prepare(model, make_optimizer(model, recipe))
+    state = TrainingState(accelerator, prepared, optimizer, model.pause_sampler)
+    if recipe.ema_decay is not None:
+        state.average = WeightsAverage(state.trained, recipe.ema_decay)
+    if checkpoint is not None:
+        state.read(checkpoint, remembered, recipe.seed)
+    samples = TrainingSamples(train_data, make_transform(recipe), recipe.seed, recipe.on_bad_sample)
+    accumulation = num_accumulated_batches(recipe.batch_size, accelerator.num_processes, recipe.per_device_batch_size)
+    load_from = functools.partial(
+        make_loader,
+        samples,
+        last_step=recipe.max_steps,
+        batch_size=recipe.batch_size,
         rank=accelerator.process_index,
         world_size=accelerator.num_processes,
-        accumulation=recipe.gradient_accumulation_steps,
+        accumulation=accumulation,
         num_workers=recipe.num_workers,
         pin_memory=accelerator.device.type == "cuda",
     )
 
-    log = TrainingLog(recipe, accelerator, step)
+    log = TrainingLog(recipe, accelerator, state.step)
+    log.add_loader_speed(state.step, measure_loader(functools.partial(load_from, state.step)))
     results: dict[str, Any] = {}
-    model.train()
-    for batch in loader:
-        with accelerator.accumulate(model):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(recipe, step)
-            inputs = {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batch.items()}
-            loss = model(**inputs).loss
-            accelerator.backward(loss)
-            if accelerator.sync_gradients:
-                accelerator.clip_grad_norm_(model.parameters(), recipe.max_grad_norm or math.inf)
-            optimizer.step()
-            optimizer.zero_grad()
-        log.add_loss(loss)
-        if not accelerator.sync_gradients:
-            continue
-
-        step += 1
-        is_last = step == recipe.max_steps
-        is_saved = is_last or step % recipe.save_steps == 0
-        log.finish_step(step, is_saved)
-        if step % recipe.eval_steps == 0 or is_last:
-            evaluation = evaluate(accelerator.unwrap_model(model))
-            conditions = environment_conditions(accelerator.device)
-            results = {"step": step, "seconds": log.seconds(), "evaluation": evaluation, "conditions": conditions}
-            log.add_evaluation(step, evaluation)
-            if evaluation[0]["mean_iou"] > best:
-                best = evaluation[0]["mean_iou"]
-                save_model(accelerator, model, processor, output / "best")
-        if is_last:
-            save_model(accelerator, model, processor, output / "last")
-            log.write_results(results)
-        if is_saved:  # after everything else of this step, which going on from here does not do again
-            state = {"best": best, "pause_sampler": sampler.state_dict()}
-            save_checkpoint(accelerator, output / "checkpoints", step, state, recipe.save_total_limit)
+    batches = iter(load_from(state.step))
+    state.model.train()
+    while state.step < recipe.max_steps:
+        with log.timing_loader():
+            parts = list(itertools.islice(batches, accumulation))
+        log.add_loss(train_step(state, recipe, parts))
+        note_skipped(state, log, parts)
+        stops = any_process(accelerator, termination.requested)
+        is_last = state.step == recipe.max_steps
+        is_saved = is_last or stops or state.step % recipe.save_steps == 0
+        log.finish_step(state.step, is_saved)
+        with log.stopped_clock():
+            if is_last or state.step % recipe.eval_steps == 0:
+                evaluated = usable.refresh(state.trained, state.average)
+                results = summarise(state, log, evaluate(evaluated))
+                if state.best_step == state.step:
+                    save_model(accelerator, evaluated, processor, output / "best")
+            if is_last:
+                save_model(accelerator, usable.refresh(state.trained, state.average), processor, output / "last")
+                log.write_results(results)
+            if is_saved:  # after everything else of this step, which going on from here does not do again
+                save_training(state, recipe, output / "checkpoints")
+        if stops and not is_last:
+            log.close()
+            raise TrainingPreempted(f"SIGTERM ended the training after step {state.step}; go on with --resume.")
 
     log.close()
     return results
+
+
+def summarise(state: TrainingState, log: TrainingLog, evaluation: list[dict[str, Any]]) -> dict[str, Any]:
+    """Log an evaluation, remember whether it is the best, and return it with what it holds under."""
+    log.add_evaluation(state.step, evaluation)
+    if evaluation[0]["mean_iou"] > state.best:
+        state.best, state.best_step = evaluation[0]["mean_iou"], state.step
+    return {
+        "step": state.step,
+        "seconds": log.seconds(),
+        "evaluation": evaluation,
+        "bad_samples": all_skipped(state),
+        "conditions": environment_conditions(state.accelerator.device),
+    }
+
+
+def train_step(state: TrainingState, recipe: TrainingRecipe, parts: list[dict[str, Any]]) -> Tensor:
+    """One step of the optimiser on the batches that this process has of it.
+
+    The loss is the mean over the labelled pixels of the whole batch, as if one process had computed it at once,
+    however many pixels each part has.
+
+    Returns:
+        This process's part of the loss; the parts of all processes add up to it.
+    """
+    accelerator = state.accelerator
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate(recipe, state.step)
+    pause_config = state.sampler.draw()
+    numbers = [(part["labels"] != IGNORE_INDEX).sum() for part in parts]
+    total = accelerator.reduce(sum(numbers, torch.zeros((), dtype=torch.int64)).to(accelerator.device), "sum")
+    step_loss = torch.zeros((), device=accelerator.device)
+    for place, (part, number) in enumerate(zip(parts, numbers, strict=True)):
+        is_last = place == len(parts) - 1
+        with contextlib.nullcontext() if is_last else accelerator.no_sync(state.model):
+            inputs = {
+                name: part[name].to(accelerator.device, non_blocking=True) for name in ("pixel_values", "labels")
+            }
+            share = number.to(accelerator.device) / total.clamp(min=1)
+            loss = state.model(**inputs, pause_config=pause_config).loss * share
+            # Distributed training takes the mean of the gradients of the processes; what is wanted is their sum.
+            accelerator.backward(loss * accelerator.num_processes)
+        step_loss += loss.detach()
+    accelerator.clip_grad_norm_(state.model.parameters(), recipe.max_grad_norm or math.inf)
+    state.optimizer.step()
+    state.optimizer.zero_grad()
+    state.step += 1
+    if state.average is not None:
+        state.average.update(state.trained, state.step)
+    return step_loss
+
+
+def any_process(accelerator: Accelerator, flag: bool) -> bool:
+    """Whether a flag is set in any process."""
+    if accelerator.num_processes == 1:
+        return flag
+    return accelerator.reduce(torch.tensor(int(flag), device=accelerator.device), "sum").item() > 0
+
+
+def note_skipped(state: TrainingState, log: TrainingLog, parts: list[dict[str, Any]]) -> None:
+    """Remember and say which samples could not be read, each once."""
+    met = dict.fromkeys(name for part in parts for name in part["skipped"])
+    new = [name for name in met if name not in state.skipped]
+    state.skipped += new
+    log.add_skipped(new, len(state.skipped))
+
+
+def all_skipped(state: TrainingState) -> list[str]:
+    """The ids of the samples that any process has skipped, sorted."""
+    return sorted(set(gather_object(state.skipped)))
+
+
+def save_training(state: TrainingState, recipe: TrainingRecipe, folder: Path) -> None:
+    """Save a checkpoint with the recipe and the versions that it was written with."""
+    origin = {"recipe": dataclasses.asdict(recipe), "conditions": environment_conditions(state.accelerator.device)}
+    save_checkpoint(
+        state.accelerator,
+        folder,
+        state.step,
+        lambda path: {**state.write(path), "skipped": all_skipped(state), **origin},
+        limit=recipe.save_total_limit,
+        best_step=state.best_step,
+    )
 
 
 def find_start(recipe: TrainingRecipe, start: Path) -> tuple[TrainingRecipe, ConvertedWeights | None]:
@@ -145,7 +239,7 @@ def find_start(recipe: TrainingRecipe, start: Path) -> tuple[TrainingRecipe, Con
     A training that goes on does not read those again, for they may be gone or changed: it kept a model in `start`.
     """
     if recipe.resume and start.is_dir():
-        return dataclasses.replace(recipe, init_from=str(start)), None
+        return dataclasses.replace(recipe, init_from=str(start), init_revision=None), None
     return recipe, read_starting_weights(recipe)
 
 
@@ -164,144 +258,41 @@ def keep_start(
     save_model(accelerator, model, processor, Path(recipe.output_dir) / "start")
 
 
-def check_output_folder(recipe: TrainingRecipe, output: Path) -> None:
-    """Refuse to write over another training."""
-    if not recipe.resume and list_checkpoints(output / "checkpoints"):
-        raise FileExistsError(
-            f"`output_dir` {output} holds checkpoints of another training. Pass --resume to go on with it, or name "
-            "another folder."
-        )
-
-
-def check_steps(recipe: TrainingRecipe, step: int) -> None:
-    """Refuse to go on with a training that is done."""
-    if step >= recipe.max_steps:
-        raise ValueError(
-            f"The training in {recipe.output_dir} has done {step} steps and `max_steps` is {recipe.max_steps}. Raise "
-            "`max_steps` to go on."
-        )
-
-
 def make_evaluation(
-    recipe: TrainingRecipe, accelerator: Accelerator, resolve: Callable, dataset: SegmentationDataset
+    recipe: TrainingRecipe,
+    accelerator: Accelerator,
+    pause_configs: list[PauseConfig],
+    dataset: SegmentationDataset | SegmentationStream,
 ) -> Callable[[torch.nn.Module], list[dict[str, Any]]]:
-    """The evaluation of a recipe, from a model to a result for each of `eval_pause_configs`.
-
-    `resolve` refuses a pause configuration that does not fit the model: now, not after the first thousand steps.
-    """
+    """The evaluation of a recipe, from a model to a result for each of its pause configurations."""
     if len(dataset) == 0:
         raise ValueError("The validation split has no samples. Name a split with samples by `validation_split`.")
     mean, std = normalisation(recipe)
     return functools.partial(
         evaluate_model,
         dataset=dataset,
-        pause_configs=[resolve(read_pause_config(text)) for text in recipe.eval_pause_configs],
+        pause_configs=pause_configs,
         max_samples=recipe.eval_max_samples,
         rank=accelerator.process_index,
         world_size=accelerator.num_processes,
         reduce=functools.partial(accelerator.reduce, reduction="sum"),
         progress=accelerator.is_main_process,
+        on_bad_sample=recipe.on_bad_sample,
         image_mean=mean,
         image_std=std,
         window_size=pair(recipe.eval_window_size),
         stride=pair(recipe.eval_stride),
         resize_short_side=recipe.eval_resize_short_side,
+        resize_long_side=recipe.eval_resize_long_side,
     )
 
 
-class TrainingLog:
-    """The progress bar, `log.jsonl`, the trackers, and the files of results; the main process alone writes."""
-
-    def __init__(self, recipe: TrainingRecipe, accelerator: Accelerator, first_step: int) -> None:
-        self.recipe, self.accelerator, self.first_step = recipe, accelerator, first_step
-        self.output = Path(recipe.output_dir)
-        self.start = time.monotonic()
-        self.total_loss = torch.zeros((), device=accelerator.device)
-        self.num_losses = 0
-        self.shown: dict[str, str] = {}
-        if accelerator.is_main_process:
-            self.output.mkdir(parents=True, exist_ok=True)
-            self._drop_lines_after(first_step)
-            write_text(self.output / "recipe.yaml", yaml.safe_dump(dataclasses.asdict(recipe), sort_keys=False))
-        if recipe.report_to is not None:
-            accelerator.init_trackers("tracking")
-        self.progress = tqdm(
-            total=recipe.max_steps,
-            initial=first_step,
-            desc="Training",
-            unit="step",
-            disable=None if accelerator.is_main_process else True,
-        )
-
-    def seconds(self) -> float:
-        """Seconds since the training started or went on."""
-        return round(time.monotonic() - self.start, 1)
-
-    def add_loss(self, loss: torch.Tensor) -> None:
-        """Count the loss of a batch, without waiting for the device."""
-        self.total_loss += loss.detach()
-        self.num_losses += 1
-
-    def finish_step(self, step: int, is_saved: bool) -> None:
-        """Show a step, and log the mean loss every `logging_steps` and before a checkpoint, which it must be fit for.
-
-        Raises:
-            FloatingPointError: If the loss is no finite number.
-        """
-        self.progress.update()
-        if step % self.recipe.logging_steps and not is_saved:
-            return
-        mean_loss = self.accelerator.reduce(self.total_loss, reduction="mean").item() / self.num_losses
-        self.total_loss, self.num_losses = torch.zeros_like(self.total_loss), 0
-        if not math.isfinite(mean_loss):
-            raise FloatingPointError(
-                f"The loss is {mean_loss} at step {step}. Lower `learning_rate`, set `max_grad_norm`, or train with "
-                "`mixed_precision: no`."
-            )
-        self._show(loss=f"{mean_loss:.3f}")
-        self._log({"step": step, "loss": mean_loss, "learning_rate": learning_rate(self.recipe, step - 1)})
-
-    def add_evaluation(self, step: int, evaluation: list[dict[str, Any]]) -> None:
-        """Show and log the mean IoU of each evaluated configuration."""
-        names = self.recipe.eval_pause_configs
-        scores = {f"mean_iou {name}": result["mean_iou"] for name, result in zip(names, evaluation, strict=True)}
-        self._show(mIoU=f"{100 * evaluation[0]['mean_iou']:.1f}")
-        self._log({"step": step, **scores})
-
-    def write_results(self, results: dict[str, Any]) -> None:
-        """Write the results."""
-        if self.accelerator.is_main_process:
-            write_results(self.output / "results.json", results)
-
-    def close(self) -> None:
-        """Close what is open."""
-        self.progress.close()
-        self.accelerator.end_training()
-
-    def _drop_lines_after(self, step: int) -> None:
-        """Remove the lines of steps that are done again."""
-        path = self.output / "log.jsonl"
-        if path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            write_text(path, "".join(line for line in lines if json.loads(line)["step"] <= step))
-
-    def _show(self, **values: str) -> None:
-        self.shown |= values
-        self.progress.set_postfix(self.shown)
-
-    def _log(self, values: dict[str, Any]) -> None:
-        if self.accelerator.is_main_process:
-            with (self.output / "log.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps({**values, "seconds": self.seconds()}) + "\n")
-        self.accelerator.log({name: value for name, value in values.items() if name != "step"}, step=values["step"])
-
-
-def save_model(accelerator: Accelerator, model: torch.nn.Module, processor: PaumerImageProcessor, path: Path) -> None:
+def save_model(accelerator: Accelerator, model: Any, processor: PaumerImageProcessor, path: Path) -> None:
     """Save a model and its processor as `from_pretrained` reads them."""
     if accelerator.is_main_process:
 
         def write(folder: Path) -> None:
-            accelerator.unwrap_model(model).save_pretrained(folder)
+            model.save_pretrained(folder)
             processor.save_pretrained(folder)
 
         replace_folder(path, write)

@@ -3,11 +3,13 @@
 """From the fields of a recipe to what a training works with: data, augmentation, model and image processor."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
 from huggingface_hub.errors import StrictDataclassError
 
 from paumer_hf import PaumerConfig, PaumerForSemanticSegmentation, PaumerImageProcessor, PauseConfig
@@ -15,10 +17,14 @@ from paumer_hf.conversion import ConvertedWeights, model_from_weights, read_weig
 from paumer_hf.data import (
     DatasetDescription,
     SegmentationDataset,
+    SegmentationStream,
     TrainingTransform,
     get_dataset_description,
     load_segmentation_dataset,
 )
+from paumer_hf.data.hub_datasets import describe_source, resolve_revision
+from paumer_hf.data.transforms import IGNORE_INDEX
+from paumer_hf.evaluation.table_1 import read_pause_config
 from paumer_hf.training.recipe import TrainingRecipe
 
 
@@ -26,6 +32,70 @@ Channels = tuple[float, ...]
 
 # What Segmenter and the ViTs that it starts from take as mean and as standard deviation.
 DEFAULT_NORMALISATION = (0.5, 0.5, 0.5)
+
+
+def make_accelerator(recipe: TrainingRecipe) -> Accelerator:
+    """The accelerator of a recipe, in the processes that a launcher has started.
+
+    Raises:
+        ValueError: If the launcher was told to share the weights among processes in a way that is not supported.
+    """
+    accelerator = Accelerator(
+        mixed_precision=recipe.mixed_precision, log_with=recipe.report_to, project_dir=recipe.output_dir
+    )
+    kind = accelerator.distributed_type
+    supported = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU, DistributedType.FSDP)
+    if kind not in supported:
+        raise ValueError(
+            f"Training runs on one process, with DDP or with FSDP, but the launcher was told to use {kind.value}. "
+            "Choose one of these by `accelerate config` or by flags of `accelerate launch`."
+        )
+    if kind == DistributedType.FSDP and accelerator.state.fsdp_plugin.fsdp_version != 2:
+        raise ValueError(
+            "FSDP is supported in its second version, but the launcher was told to use the first. Pass "
+            "`--fsdp_version 2` to `accelerate launch`."
+        )
+    return accelerator
+
+
+def num_accumulated_batches(batch_size: int, num_processes: int, per_device_batch_size: int | None) -> int:
+    """The number of batches that each process computes for one step of the optimiser.
+
+    Args:
+        batch_size: Images of a step over all processes.
+        num_processes: Number of processes.
+        per_device_batch_size: Most images that a process computes at once; None for its whole part.
+
+    Raises:
+        ValueError: If there are more processes than images.
+    """
+    if num_processes > batch_size:
+        raise ValueError(
+            f"`batch_size` must be at least the number of processes, but is {batch_size} with {num_processes} "
+            "processes. Start fewer processes, or raise `batch_size`."
+        )
+    largest_part = -(-batch_size // num_processes)
+    return -(-largest_part // (per_device_batch_size or largest_part))
+
+
+def with_dataset_revision(recipe: TrainingRecipe, previous: Mapping[str, Any] | None) -> TrainingRecipe:
+    """The recipe with the commit of the Hub's data set written out: the one of the checkpoint, else the newest.
+
+    A data set that changes while a training runs for days, or between two parts of it, would make it another training.
+
+    Args:
+        recipe: The recipe.
+        previous: The fields that the checkpoint was written with, if the training goes on.
+    """
+    description = describe_dataset(recipe)
+    path = recipe.dataset_path or description.path
+    if path is None:
+        return recipe
+    revision = recipe.dataset_revision
+    if revision is None and previous is not None and previous.get("dataset_path") == recipe.dataset_path:
+        revision = previous.get("dataset_revision")
+    revision = resolve_revision(path, revision or describe_source(description, path).revision)
+    return dataclasses.replace(recipe, dataset_revision=revision)
 
 
 def describe_dataset(recipe: TrainingRecipe) -> DatasetDescription:
@@ -37,21 +107,25 @@ def describe_dataset(recipe: TrainingRecipe) -> DatasetDescription:
     return get_dataset_description(recipe.dataset, **overrides)
 
 
-def load_split(recipe: TrainingRecipe, description: DatasetDescription, split: str) -> SegmentationDataset:
+def load_split(
+    recipe: TrainingRecipe, description: DatasetDescription, split: str
+) -> SegmentationDataset | SegmentationStream:
     """The training or validation split of a recipe's data set."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"revision": recipe.dataset_revision}
+    if split == "train" and recipe.streaming:
+        options |= {"streaming": True, "buffer_size": recipe.streaming_buffer_size}
     if description.name == "street_scenes" and recipe.dataset_path is None:
         number = recipe.num_train_scenes if split == "train" else recipe.num_validation_scenes
-        options = {"size": pair(recipe.scene_size), "num_samples": number}
+        options |= {"size": pair(recipe.scene_size), "num_samples": number}
     return load_segmentation_dataset(description, split, recipe.dataset_path, **options)
 
 
-def is_paumer_checkpoint(name_or_path: str) -> bool:
+def is_paumer_checkpoint(name_or_path: str, revision: str | None = None) -> bool:
     """Whether a folder or Hub id holds a PAUMER checkpoint, and not weights of another origin."""
     if Path(name_or_path).is_file():
         return False
     try:
-        fields, _ = PaumerConfig.get_config_dict(name_or_path)
+        fields, _ = PaumerConfig.get_config_dict(name_or_path, revision=revision or "main")
     except (OSError, ValueError, AttributeError):  # no configuration, or none that is a mapping
         return False
     return fields.get("model_type") == PaumerConfig.model_type
@@ -63,9 +137,14 @@ def read_starting_weights(recipe: TrainingRecipe) -> ConvertedWeights | None:
     Raises:
         ConversionError: If they cannot be converted.
     """
-    if recipe.init_from is None or is_paumer_checkpoint(recipe.init_from):
+    if recipe.init_from is None or is_paumer_checkpoint(recipe.init_from, recipe.init_revision):
         return None
-    return read_weights(recipe.init_from)
+    return read_weights(
+        recipe.init_from,
+        kind=recipe.init_kind,
+        num_attention_heads=recipe.init_num_attention_heads,
+        revision=recipe.init_revision,
+    )
 
 
 def normalisation(recipe: TrainingRecipe, weights: ConvertedWeights | None = None) -> tuple[Channels, Channels]:
@@ -81,9 +160,9 @@ def normalisation(recipe: TrainingRecipe, weights: ConvertedWeights | None = Non
     std: Channels = DEFAULT_NORMALISATION
     if weights is not None:
         mean, std = weights.image_mean, weights.image_std
-    elif recipe.init_from is not None and is_paumer_checkpoint(recipe.init_from):
+    elif recipe.init_from is not None and is_paumer_checkpoint(recipe.init_from, recipe.init_revision):
         try:
-            processor = PaumerImageProcessor.from_pretrained(recipe.init_from)
+            processor = PaumerImageProcessor.from_pretrained(recipe.init_from, revision=recipe.init_revision or "main")
             if processor.do_normalize:
                 mean, std = _three(processor.image_mean), _three(processor.image_std)
             else:
@@ -110,6 +189,7 @@ def make_transform(recipe: TrainingRecipe) -> TrainingTransform:
     return TrainingTransform(
         crop_size=pair(recipe.crop_size),
         resize_short_side=recipe.resize_short_side,
+        resize_long_side=recipe.resize_long_side,
         scale_range=pair(recipe.scale_range),
         cat_max_ratio=recipe.cat_max_ratio,
         flip_probability=recipe.flip_probability,
@@ -140,8 +220,15 @@ def make_model(
         model = _make_model(recipe, description, weights or read_starting_weights(recipe))
     except (StrictDataclassError, RuntimeError) as error:
         raise ValueError(f"The recipe makes no model: {error}") from error
+    if model.config.semantic_loss_ignore_index != IGNORE_INDEX:
+        raise ValueError(
+            f"`semantic_loss_ignore_index` must be {IGNORE_INDEX} in training, which is how data sets mark what is "
+            f"ignored, but is {model.config.semantic_loss_ignore_index}. Set it in `config_overrides`."
+        )
     if recipe.gradient_checkpointing:
-        model.gradient_checkpointing_enable()
+        # transformers 5.23 has the second name, which warns of the first in older versions.
+        enable: Any = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        enable()
     return model
 
 
@@ -162,9 +249,12 @@ def _make_model(
             fields = {"image_size": pair(recipe.crop_size), **fields}
         image_size = fields.pop("image_size", None)
         return model_from_weights(weights, id2label=description.id2label, image_size=image_size, config=fields)
-    _check_classes(recipe, PaumerConfig.from_pretrained(recipe.init_from).num_labels, description)
+    revision = recipe.init_revision or "main"
+    num_labels = PaumerConfig.from_pretrained(recipe.init_from, revision=revision).num_labels
+    _check_classes(recipe, num_labels, description)
+    fields |= {"dtype": torch.float32, **labels}
     # Half-precision checkpoints too: mixed precision computes in less, the weights are trained in float32.
-    return PaumerForSemanticSegmentation.from_pretrained(recipe.init_from, dtype=torch.float32, **labels, **fields)
+    return PaumerForSemanticSegmentation.from_pretrained(recipe.init_from, revision=revision, **fields)
 
 
 def _check_classes(recipe: TrainingRecipe, num_labels: int | None, description: DatasetDescription) -> None:
@@ -187,9 +277,18 @@ def make_processor(recipe: TrainingRecipe, patch_size: int) -> PaumerImageProces
     )
 
 
-def read_pause_config(text: str) -> PauseConfig:
-    """A pause configuration from its text form, or `dense`."""
-    return PauseConfig() if text == "dense" else PauseConfig.from_text(text)
+def read_eval_pause_configs(recipe: TrainingRecipe, model: PaumerForSemanticSegmentation) -> list[PauseConfig]:
+    """What a recipe evaluates; a training that pauses at random is evaluated so, with the seed of the recipe.
+
+    Raises:
+        ValueError: If one means nothing, or does not fit the model.
+    """
+    criterion = recipe.train_pause_criterion or "entropy"
+    num_layers = model.config.num_hidden_layers
+    return [
+        read_pause_config(text, num_layers, model.pause_presets, criterion, recipe.seed)
+        for text in recipe.eval_pause_configs
+    ]
 
 
 def pair(values: list | None) -> Any:
@@ -201,12 +300,15 @@ __all__ = [
     "describe_dataset",
     "is_paumer_checkpoint",
     "load_split",
+    "make_accelerator",
     "make_model",
     "make_processor",
     "make_transform",
     "normalisation",
+    "num_accumulated_batches",
     "pair",
-    "read_pause_config",
+    "read_eval_pause_configs",
     "read_starting_weights",
+    "with_dataset_revision",
     "with_normalisation",
 ]

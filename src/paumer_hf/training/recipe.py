@@ -4,7 +4,7 @@
 
 import argparse
 import dataclasses
-import difflib
+import inspect
 import types
 import typing
 from collections.abc import Sequence
@@ -14,6 +14,12 @@ from typing import Any, Literal
 
 import yaml
 
+from paumer_hf.data.segmentation_datasets import GENERATORS
+from paumer_hf.training.recipe_files import merge_fields, read_recipe_file
+
+
+# How the second and further lines of a field's documentation are indented, within the class documentation.
+CONTINUATION = " " * 8
 
 # `Literal[...] | None` is the older of the two.
 UNIONS = (types.UnionType, typing.Union)
@@ -27,6 +33,10 @@ class TrainingRecipe:
         output_dir: Folder of the training: checkpoints, the best and the last model, the log.
         dataset: Name of a registered data set, or any name with `class_names` for one of your own.
         dataset_path: Folder or Hub id that `datasets.load_dataset` reads; None for the description's own.
+        dataset_revision: Commit, tag or branch of a Hub data set; None takes the description's own.
+        streaming: Whether to read the training split as a stream, for data that does not fit on the disk.
+        streaming_buffer_size: Samples of a stream that are shuffled together.
+        on_bad_sample: Whether a sample that cannot be read stops the training or is skipped, by "stop" or "skip".
         image_column: Column of the images, where it differs from the description's.
         annotation_column: Column of the label maps, where it differs from the description's.
         id_column: Column of the sample ids, where it differs from the description's.
@@ -39,13 +49,18 @@ class TrainingRecipe:
         num_validation_scenes: Number of generated validation scenes.
         model_size: Standard size of a new model.
         init_from: What to start from instead of a new model: a PAUMER checkpoint or weights of another origin.
-        config_overrides: Fields of PaumerConfig that differ from the size's or the checkpoint's.
+        init_kind: Kind of the weights that `init_from` names, where they do not tell it themselves.
+        init_num_attention_heads: Their number of attention heads, where they do not tell it themselves.
+        init_revision: Commit, tag or branch of `init_from` on the Hub.
+        config_overrides: Fields of PaumerConfig that differ from the size's or the checkpoint's. Those of a file that
+            is extended stay where the extending file or a flag names others.
         train_pause_layers: As in PaumerConfig, as are the next three; None keeps the model's.
         train_pause_ratios: Lowest and highest ratio.
         train_num_pause_layers: [1] is the paper's sampling, [1, 2, 3] covers several layers at once.
         train_pause_criterion: "random" trains the random-pausing baseline.
         crop_size: Size of the training crops.
         resize_short_side: Short side of an image before the random resize; None keeps its size.
+        resize_long_side: Most that the long side then has, before the random resize; None sets no bound.
         scale_range: Smallest and largest factor of the random resize.
         cat_max_ratio: Largest share of one class in a crop.
         flip_probability: Probability of mirroring.
@@ -54,7 +69,8 @@ class TrainingRecipe:
         image_std: Standard deviation of each channel, on the same scale; None as for `image_mean`.
         max_steps: Number of optimiser steps.
         batch_size: Images of an optimiser step over all processes and accumulated batches.
-        gradient_accumulation_steps: Batches that one optimiser step accumulates.
+        per_device_batch_size: Most images that a process computes at once; None is its whole part of the batch. What
+            is left of the batch is accumulated, so that `batch_size` holds on any number of processes.
         optimizer: "adamw", or "sgd" with Nesterov momentum.
         learning_rate: Highest learning rate.
         min_learning_rate: Learning rate at the end of the schedule.
@@ -65,6 +81,8 @@ class TrainingRecipe:
         betas: The two decay rates of AdamW.
         weight_decay: Weight decay of matrices; vectors and embeddings have none.
         max_grad_norm: Largest norm of the gradient; None does not clip.
+        ema_decay: Decay of a moving average of the weights, which is then what is evaluated and saved; None keeps no
+            average.
         mixed_precision: Precision of the computation; the weights stay in float32.
         gradient_checkpointing: Whether to recompute activations in the backward pass, to save memory.
         seed: Seed of the initial weights, the order of the samples, the augmentation and the pauses.
@@ -75,9 +93,11 @@ class TrainingRecipe:
         eval_window_size: Size of sliding windows; None takes the whole image.
         eval_stride: Stride of sliding windows; None is the window size.
         eval_resize_short_side: Short side of an image before the evaluation; None keeps its size.
+        eval_resize_long_side: Most that the long side then has; None sets no bound.
         eval_max_samples: Number of validation images; None takes all.
         save_steps: Steps between two checkpoints.
         save_total_limit: Number of checkpoints that are kept.
+        dry_run: Whether to say what the training would do and stop.
         resume: Whether to go on from the newest checkpoint in `output_dir`.
         report_to: Tracker of accelerate, such as "tensorboard"; None tracks nothing beyond the log.
     """
@@ -85,6 +105,10 @@ class TrainingRecipe:
     output_dir: str = "runs/paumer"
     dataset: str = "street_scenes"
     dataset_path: str | None = None
+    dataset_revision: str | None = None
+    streaming: bool = False
+    streaming_buffer_size: int = 512
+    on_bad_sample: Literal["stop", "skip"] = "stop"
     image_column: str | None = None
     annotation_column: str | None = None
     id_column: str | None = None
@@ -97,6 +121,9 @@ class TrainingRecipe:
     num_validation_scenes: int = 100
     model_size: Literal["tiny", "small", "base", "large"] = "tiny"
     init_from: str | None = None
+    init_kind: str | None = None
+    init_num_attention_heads: int | None = None
+    init_revision: str | None = None
     config_overrides: dict[str, Any] | None = None
     train_pause_layers: list[int] | None = None
     train_pause_ratios: list[float] | None = None
@@ -104,6 +131,7 @@ class TrainingRecipe:
     train_pause_criterion: Literal["entropy", "random"] | None = None
     crop_size: list[int] = dataclasses.field(default_factory=lambda: [512, 512])
     resize_short_side: int | None = None
+    resize_long_side: int | None = None
     scale_range: list[float] = dataclasses.field(default_factory=lambda: [0.5, 2.0])
     cat_max_ratio: float = 0.75
     flip_probability: float = 0.5
@@ -112,7 +140,7 @@ class TrainingRecipe:
     image_std: list[float] | None = None
     max_steps: int = 80000
     batch_size: int = 8
-    gradient_accumulation_steps: int = 1
+    per_device_batch_size: int | None = None
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 1e-4
     min_learning_rate: float = 0.0
@@ -123,6 +151,7 @@ class TrainingRecipe:
     betas: list[float] = dataclasses.field(default_factory=lambda: [0.9, 0.999])
     weight_decay: float = 0.0
     max_grad_norm: float | None = None
+    ema_decay: float | None = None
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
     gradient_checkpointing: bool = False
     seed: int = 0
@@ -133,9 +162,11 @@ class TrainingRecipe:
     eval_window_size: list[int] | None = None
     eval_stride: list[int] | None = None
     eval_resize_short_side: int | None = None
+    eval_resize_long_side: int | None = None
     eval_max_samples: int | None = None
     save_steps: int = 1000
     save_total_limit: int = 2
+    dry_run: bool = False
     resume: bool = False
     report_to: str | None = None
 
@@ -146,12 +177,15 @@ class TrainingRecipe:
                 setattr(self, name, _coerce(getattr(self, name), hint))
             except (TypeError, ValueError, AttributeError) as error:
                 raise ValueError(f"`{name}` must be {_describe(hint)}, but is {getattr(self, name)!r}.") from error
+        self._check_signs()
         self._check_ranges()
         if self.warmup_steps >= self.max_steps:
             raise ValueError(
                 f"`warmup_steps` must be below `max_steps`, but they are {self.warmup_steps} and {self.max_steps}."
             )
         self._check_windows()
+        self._check_resizes()
+        self._check_sources()
         if not self.eval_pause_configs:
             raise ValueError('`eval_pause_configs` must name at least one configuration; "dense" pauses nothing.')
 
@@ -165,28 +199,56 @@ class TrainingRecipe:
                 "stride would leave pixels out."
             )
 
+    def _check_resizes(self) -> None:
+        for prefix in ("", "eval_"):
+            short, long = (getattr(self, f"{prefix}resize_{side}_side") for side in ("short", "long"))
+            if long is not None and (short is None or long < short):
+                raise ValueError(
+                    f"`{prefix}resize_long_side` bounds a resize to `{prefix}resize_short_side` and must be at least "
+                    f"that, but they are {long} and {short}."
+                )
+
+    def _check_sources(self) -> None:
+        if self.streaming and self.dataset_path is None and self.dataset in GENERATORS:
+            raise ValueError(
+                f"`streaming` reads a data set from somewhere, but {self.dataset!r} is generated, which needs no "
+                "room on the disk. Leave `streaming` out, or name a `dataset_path`."
+            )
+        names = [name for name in ("init_kind", "init_num_attention_heads", "init_revision") if getattr(self, name)]
+        if names and self.init_from is None:
+            raise ValueError(
+                f"`{names[0]}` is {getattr(self, names[0])!r} and says more of `init_from`, but that is null. Name "
+                "both, or neither."
+            )
+
+    def _check_signs(self) -> None:
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is not None and not value > 0:  # which refuses NaN as well
+                raise ValueError(f"`{name}` must be positive, but is {value}.")
+        for name in _NOT_NEGATIVE:
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"`{name}` must not be negative, but is {getattr(self, name)}.")
+
     def _check_ranges(self) -> None:
         given = {name: value for name, value in vars(self).items() if value is not None}
-        for name in given.keys() & set(_POSITIVE):
-            if given[name] <= 0:
-                raise ValueError(f"`{name}` must be positive, but is {given[name]}.")
-        for name in _NOT_NEGATIVE:
-            if given[name] < 0:
-                raise ValueError(f"`{name}` must not be negative, but is {given[name]}.")
         for name in given.keys() & set(_PAIRS):
-            if len(given[name]) != 2 or min(given[name]) <= 0:
+            if len(given[name]) != 2 or not min(given[name]) > 0:
                 raise ValueError(f"`{name}` must be two positive numbers, but is {given[name]}.")
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"`betas` must be two numbers in [0, 1), but is {self.betas}.")
         for name in given.keys() & {"image_mean", "image_std"}:
             if len(given[name]) != 3:
                 raise ValueError(f"`{name}` must be three numbers, but is {given[name]}.")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"`betas` must be two numbers in [0, 1), but is {self.betas}.")
+        if not 0 < given.get("ema_decay", 0.5) < 1:
+            raise ValueError(f"`ema_decay` must lie between 0 and 1, such as 0.9999, but is {self.ema_decay}.")
 
 
 _POSITIVE = (
-    *("max_steps", "batch_size", "gradient_accumulation_steps", "learning_rate", "poly_power", "max_grad_norm"),
+    *("max_steps", "batch_size", "per_device_batch_size", "learning_rate", "poly_power", "max_grad_norm"),
     *("logging_steps", "eval_steps", "eval_max_samples", "save_steps", "save_total_limit"),
-    *("num_train_scenes", "num_validation_scenes", "resize_short_side", "eval_resize_short_side"),
+    *("num_train_scenes", "num_validation_scenes", "streaming_buffer_size", "init_num_attention_heads"),
+    *("resize_short_side", "resize_long_side", "eval_resize_short_side", "eval_resize_long_side"),
 )
 _PAIRS = ("crop_size", "scene_size", "eval_window_size", "eval_stride", "scale_range")
 _NOT_NEGATIVE = ("min_learning_rate", "warmup_steps", "momentum", "weight_decay", "seed", "num_workers")
@@ -264,27 +326,11 @@ def read_recipe(arguments: Sequence[str] | None = None) -> TrainingRecipe:
     path = given.pop("config")
     hints = typing.get_type_hints(TrainingRecipe)
     try:
-        values = _read_yaml(path) if path is not None else {}
-        values.update({name: _parse_flag(name, items, hints[name]) for name, items in given.items()})
-        return TrainingRecipe(**values)
+        values = {} if path is None else read_recipe_file(path, list(documentation))
+        flags = {name: _parse_flag(name, items, hints[name]) for name, items in given.items()}
+        return TrainingRecipe(**merge_fields(values, flags))
     except (OSError, ValueError) as error:
         raise SystemExit(f"{parser.prog}: {error}") from error
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"{path} must hold a mapping of recipe fields, but holds {type(values).__name__}.")
-    names = [field.name for field in dataclasses.fields(TrainingRecipe)]
-    for name in values:
-        if name not in names:
-            close = difflib.get_close_matches(str(name), names, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else f"; the fields are {names}."
-            raise ValueError(f"{path} has the unknown field {name!r}{hint}")
-    return values
 
 
 def _parse_flag(name: str, items: list[str], hint: Any) -> Any:
@@ -312,10 +358,16 @@ def _parse_flag(name: str, items: list[str], hint: Any) -> Any:
 
 
 def _field_documentation() -> dict[str, str]:
-    """The lines of the class documentation, field by field: one text serves readers and `--help`."""
-    lines = (TrainingRecipe.__doc__ or "").partition("Attributes:")[2].splitlines()
-    entries = (line.strip().partition(": ") for line in lines if line.strip())
-    return {name: text.replace("%", "%%") for name, _, text in entries}
+    """The class documentation, field by field, each as one line: one text serves readers and `--help`."""
+    lines = inspect.cleandoc(TrainingRecipe.__doc__ or "").partition("Attributes:\n")[2].splitlines()
+    documentation: dict[str, str] = {}
+    name = ""
+    for line in lines:
+        if line.startswith(CONTINUATION):
+            documentation[name] += " " + line.strip()
+        else:
+            name, _, documentation[name] = line.strip().partition(": ")
+    return {name: text.replace("%", "%%") for name, text in documentation.items()}
 
 
 __all__ = ["TrainingRecipe", "read_recipe"]
