@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training transform: one geometry for image and labels, determined by its generator."""
 
+import colorsys
+
 import numpy as np
 import pytest
 import torch
@@ -285,6 +287,15 @@ def test_hue_turns_red_towards_yellow_and_towards_magenta() -> None:
     assert distorted(red, hue=-18.0)[0, 0] == pytest.approx([200, 0, 60], abs=4)
 
 
+@pytest.mark.parametrize("hue_degrees", [0.0, 90.0])
+def test_hues_turn_by_as_much_as_asked_for(hue_degrees: float) -> None:
+    red = Image.new("RGB", (1, 1), (200, 0, 0))
+    colours = [np.asarray(distort_colours(red, np.random.default_rng(seed), hue_degrees))[0, 0] for seed in range(200)]
+    hues = [360 * colorsys.rgb_to_hsv(*(colour / 255))[0] for colour in colours]
+    turned = [min(hue, 360 - hue) for hue in hues]
+    assert hue_degrees - 5 < max(turned) < hue_degrees + 2
+
+
 def test_sizes_that_differ_are_refused() -> None:
     transform = TrainingTransform(crop_size=(16, 16))
     with pytest.raises(ValueError, match=r"annotation must have the size of the image, \(48, 64\), got \(64, 48\)"):
@@ -303,6 +314,7 @@ def test_sizes_that_differ_are_refused() -> None:
         ({"scale_range": (0.0, 1.0)}, "scale_range must be"),
         ({"cat_max_ratio": 0.0}, "cat_max_ratio must be in"),
         ({"flip_probability": 1.5}, "flip_probability must be in"),
+        ({"hue_degrees": 181.0}, "hue_degrees must be in"),
         ({"image_mean": (0.5,)}, "image_mean must have 3 values"),
         ({"image_std": (0.5, 0.0, 0.5)}, "image_std must have 3 positive values"),
     ],

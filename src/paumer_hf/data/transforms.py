@@ -65,7 +65,7 @@ def _levels(values: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
-def distort_colours(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+def distort_colours(image: Image.Image, rng: np.random.Generator, hue_degrees: float = HUE_DEGREES) -> Image.Image:
     """Change brightness, contrast, saturation and hue of an RGB image, each with probability one half.
 
     Contrast changes before or after saturation and hue, at random. Each change maps 256 levels to 256 levels, so each
@@ -76,7 +76,7 @@ def distort_colours(image: Image.Image, rng: np.random.Generator) -> Image.Image
     delta = rng.uniform(-BRIGHTNESS_DELTA, BRIGHTNESS_DELTA)
     contrast_factor = rng.uniform(*CONTRAST_RANGE)
     saturation_factor = rng.uniform(*SATURATION_RANGE)
-    hue_shift = rng.uniform(-HUE_DEGREES, HUE_DEGREES) / 360.0 * 256.0
+    hue_shift = rng.uniform(-hue_degrees, hue_degrees) / 360.0 * 256.0
 
     identity = np.arange(256, dtype=np.uint8)
     before = _levels(identity + delta) if brightness else identity
@@ -116,6 +116,7 @@ class TrainingTransform:
             again, up to 10 times; 1 accepts every crop.
         flip_probability: how often the crop is mirrored left to right.
         photometric_distortion: whether brightness, contrast, saturation and hue change.
+        hue_degrees: by how much the hue then changes at most, to either side, on the colour circle of 360 degrees.
         image_mean: mean of each channel, on the scale 0 to 1.
         image_std: standard deviation of each channel, on the same scale.
     """
@@ -127,6 +128,7 @@ class TrainingTransform:
     cat_max_ratio: float = 0.75
     flip_probability: float = 0.5
     photometric_distortion: bool = True
+    hue_degrees: float = HUE_DEGREES
     image_mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     image_std: tuple[float, float, float] = (0.5, 0.5, 0.5)
 
@@ -158,6 +160,11 @@ class TrainingTransform:
             raise ValueError(
                 f"flip_probability must be in [0, 1], got {self.flip_probability}; pass 0.0 for no flipping."
             )
+        self._check_colours()
+
+    def _check_colours(self) -> None:
+        if not 0 <= self.hue_degrees <= 180:
+            raise ValueError(f"hue_degrees must be in [0, 180], got {self.hue_degrees}; pass 0.0 to keep hues.")
         if len(self.image_mean) != 3:
             raise ValueError(
                 f"image_mean must have 3 values, one per channel, got {self.image_mean}; pass e.g. 3 x 0.5."
@@ -203,7 +210,7 @@ class TrainingTransform:
         )
         crop = image.resize((width, height), Image.Resampling.BILINEAR, box=box)
         if self.photometric_distortion:
-            crop = distort_colours(crop, rng)
+            crop = distort_colours(crop, rng, self.hue_degrees)
 
         pixels = np.asarray(crop)
         if rng.random() < self.flip_probability:

@@ -194,6 +194,7 @@ def make_transform(recipe: TrainingRecipe) -> TrainingTransform:
         cat_max_ratio=recipe.cat_max_ratio,
         flip_probability=recipe.flip_probability,
         photometric_distortion=recipe.photometric_distortion,
+        hue_degrees=recipe.hue_degrees,
         image_mean=(mean[0], mean[1], mean[2]),
         image_std=(std[0], std[1], std[2]),
     )

@@ -65,6 +65,7 @@ class TrainingRecipe:
         cat_max_ratio: Largest share of one class in a crop.
         flip_probability: Probability of mirroring.
         photometric_distortion: Whether colours are distorted.
+        hue_degrees: By how much hues then change at most, to either side, on a circle of 360.
         image_mean: Mean of each channel, on the scale 0 to 1; None takes that of `init_from`, or 0.5.
         image_std: Standard deviation of each channel, on the same scale; None as for `image_mean`.
         max_steps: Number of optimiser steps.
@@ -136,6 +137,7 @@ class TrainingRecipe:
     cat_max_ratio: float = 0.75
     flip_probability: float = 0.5
     photometric_distortion: bool = True
+    hue_degrees: float = 36.0
     image_mean: list[float] | None = None
     image_std: list[float] | None = None
     max_steps: int = 80000
@@ -251,7 +253,7 @@ _POSITIVE = (
     *("resize_short_side", "resize_long_side", "eval_resize_short_side", "eval_resize_long_side"),
 )
 _PAIRS = ("crop_size", "scene_size", "eval_window_size", "eval_stride", "scale_range")
-_NOT_NEGATIVE = ("min_learning_rate", "warmup_steps", "momentum", "weight_decay", "seed", "num_workers")
+_NOT_NEGATIVE = ("min_learning_rate", "warmup_steps", "momentum", "weight_decay", "seed", "num_workers", "hue_degrees")
 
 
 def _coerce(value: Any, hint: Any) -> Any:
