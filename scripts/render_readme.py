@@ -80,6 +80,7 @@ def conversion_table() -> str:
 def render(text: str) -> str:
     """The README with its tables."""
     tables = {"camvid": camvid_table(), "speed": speed_table(), "conversion": conversion_table()}
+    tables["training"] = (RESULTS / "training_ade20k_vit_tiny.md").read_text(encoding="utf-8").strip()
     for name, table in tables.items():
         block = re.compile(rf"(<!-- results: {name} -->\n).*?(<!-- end of results -->)", re.DOTALL)
         text = block.sub(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)

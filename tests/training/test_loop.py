@@ -3,7 +3,9 @@
 """The training loop: it learns, it writes what it says, and an interruption changes nothing."""
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from transformers import AutoModelForSemanticSegmentation, ViTConfig, ViTModel
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from paumer_hf.data import BadSampleError
-from paumer_hf.training import TrainingRecipe, train
+from paumer_hf.training import TrainingPreempted, TrainingRecipe, train
 from paumer_hf.training import loop as loop_module
 
 
@@ -101,6 +103,23 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatc
     torch.manual_seed(99)
     run(tiny_recipe(tmp_path / "killed", resume=True))
     assert_same_weights(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
+
+
+def test_sigterm_ends_a_training_after_its_step_with_a_checkpoint(tmp_path, monkeypatch):
+    run(tiny_recipe(tmp_path / "whole", save_steps=100))
+
+    def be_ended(state, log, parts):
+        if state.step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(loop_module, "note_skipped", be_ended)
+    with pytest.raises(TrainingPreempted, match="SIGTERM ended the training after step 3; go on with --resume"):
+        run(tiny_recipe(tmp_path / "ended", save_steps=100))
+    monkeypatch.undo()
+    assert [path.name for path in (tmp_path / "ended" / "checkpoints").iterdir()] == ["step-00000003"]
+    assert not (tmp_path / "ended" / "last").exists()
+    run(tiny_recipe(tmp_path / "ended", save_steps=100, resume=True))
+    assert_same_weights(weights(tmp_path / "whole"), weights(tmp_path / "ended"))
 
 
 def test_accumulated_batches_add_up_to_one_step(tmp_path):

@@ -64,6 +64,7 @@ def test_ten_sigkills_change_no_bit(
     assert_same_weights(tmp_path / "whole", tmp_path / "killed")
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_ends_with_a_status_of_its_own(tmp_path, python_train_command, start_process, run_process):
     """SIGTERM reaches the whole group of processes, the loader's too, as when a scheduler takes a machine away."""
     fields = {"max_steps": 60, "save_steps": 1000, "eval_steps": 1000}

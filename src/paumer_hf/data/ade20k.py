@@ -114,7 +114,7 @@ _CLASSES = (
     ("van", (163, 255, 0)),
     ("ship", (255, 235, 0)),
     ("fountain", (8, 184, 170)),
-    ("conveyer belt", (133, 0, 255)),
+    ("conveyer belt", (133, 0, 255)),  # codespell:ignore conveyer
     ("canopy", (0, 255, 92)),
     ("washer", (184, 0, 255)),
     ("plaything", (255, 0, 31)),

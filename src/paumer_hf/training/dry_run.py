@@ -255,7 +255,9 @@ def _describe_model(
     problems: Problems,
 ) -> dict[str, Any]:
     """The sections `model`, `memory` and `disk`."""
-    problems.attempt("eval_pause_configs", read_eval_pause_configs, recipe, model)
+    for text in recipe.eval_pause_configs:  # each alone, for all that are wrong to be told
+        alone = dataclasses.replace(recipe, eval_pause_configs=[text])
+        problems.attempt("eval_pause_configs", read_eval_pause_configs, alone, model)
     num_bytes = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
     draws = draw_pauses(model.config)
     counts = {
