@@ -123,6 +123,15 @@ def test_a_damaged_checkpoint_is_skipped_with_the_reason(tmp_path, accelerator, 
     assert reason in printed
 
 
+def test_a_damaged_checkpoint_does_not_count_among_those_that_are_kept(tmp_path, accelerator):
+    for step in (10, 20):
+        save_checkpoint(accelerator, tmp_path, step, write, limit=2)
+    damage_content(tmp_path / "step-00000020")
+    save_checkpoint(accelerator, tmp_path, 15, write, limit=1)
+    assert names(tmp_path) == ["step-00000015"]
+    assert find_checkpoint(accelerator, tmp_path)[1]["step"] == 15
+
+
 def test_going_on_without_a_whole_checkpoint_is_refused(tmp_path, accelerator):
     with pytest.raises(FileNotFoundError, match="`resume` needs a whole checkpoint"):
         find_checkpoint(accelerator, tmp_path)

@@ -72,11 +72,13 @@ def assert_same_weights(first: dict[str, torch.Tensor], second: dict[str, torch.
 def test_writes_models_log_results_and_the_last_checkpoints(tmp_path):
     results = run(tiny_recipe(tmp_path / "run", save_total_limit=1))
     output = tmp_path / "run"
-    assert [path.name for path in (output / "checkpoints").iterdir()] == ["step-00000006"]
+    state = json.loads((output / "checkpoints" / "step-00000006" / "training_state.json").read_text())
+    best = f"step-{state['best_step'] or 6:08d}"
+    assert {path.name for path in (output / "checkpoints").iterdir()} == {"step-00000006", best}
     assert json.loads((output / "results.json").read_text())["step"] == results["step"] == 6
     assert [result["pause_config"] for result in results["evaluation"]] == ["", "3:0.5"]
     lines = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines if "loss" in line] == [2, 4, 6]
+    assert [line["step"] for line in lines if "loss" in line] == [2, 3, 4, 6]
     assert [line["step"] for line in lines if "mean_iou dense" in line] == [3, 6]
     for name in ("best", "last"):
         model = AutoModelForSemanticSegmentation.from_pretrained(output / name)
@@ -120,6 +122,40 @@ def test_sigterm_ends_a_training_after_its_step_with_a_checkpoint(tmp_path, monk
     assert not (tmp_path / "ended" / "last").exists()
     run(tiny_recipe(tmp_path / "ended", save_steps=100, resume=True))
     assert_same_weights(weights(tmp_path / "whole"), weights(tmp_path / "ended"))
+
+
+def test_sigterm_in_an_evaluation_leaves_it_to_be_done_again(tmp_path, monkeypatch):
+    run(tiny_recipe(tmp_path / "whole"))
+    evaluate = loop_module.evaluate_model
+    calls = []
+
+    def be_ended(*arguments, **options):
+        calls.append(options)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return evaluate(*arguments, **options)
+
+    monkeypatch.setattr(loop_module, "evaluate_model", be_ended)
+    with pytest.raises(TrainingPreempted, match="in an evaluation"):
+        run(tiny_recipe(tmp_path / "ended"))
+    monkeypatch.undo()
+    assert not (tmp_path / "ended" / "last").exists()
+    results = run(tiny_recipe(tmp_path / "ended", resume=True))
+    assert results["step"] == 6
+    assert_same_weights(weights(tmp_path / "whole"), weights(tmp_path / "ended"))
+    lines = [json.loads(line) for line in (tmp_path / "ended" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "mean_iou dense" in line] == [3, 6]
+    with pytest.raises(ValueError, match="has done 6 steps"):
+        run(tiny_recipe(tmp_path / "ended", resume=True))
+
+
+def test_a_start_that_is_gone_is_not_needed_to_go_on(tmp_path):
+    run(tiny_recipe(tmp_path / "first", max_steps=2))
+    options = {"init_from": str(tmp_path / "first" / "last"), "config_overrides": None}
+    run(tiny_recipe(tmp_path / "second", **options, max_steps=2))
+    shutil.rmtree(tmp_path / "first")
+    run(tiny_recipe(tmp_path / "second", **options, max_steps=4, resume=True))
+    assert (tmp_path / "second" / "last").exists()
 
 
 def test_accumulated_batches_add_up_to_one_step(tmp_path):

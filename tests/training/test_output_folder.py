@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from paumer_hf.training import output_folder
 from paumer_hf.training.output_folder import check_output_folder, check_steps, lock_output_folder, tell_changes
 from paumer_hf.training.recipe import TrainingRecipe
 
@@ -24,7 +25,8 @@ def test_a_training_that_is_done_is_not_gone_on_with():
     check_steps(TrainingRecipe(max_steps=8), 7)
 
 
-def test_two_processes_cannot_train_in_one_folder(tmp_path):
+def test_two_processes_cannot_train_in_one_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(output_folder, "LOCK_SECONDS", 0.1)
     program = (
         "import sys\n"
         "from pathlib import Path\n"

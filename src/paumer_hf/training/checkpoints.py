@@ -96,9 +96,22 @@ def save_checkpoint(
             os.rename(temporary, target)
             _flush_folder(folder)
     if accelerator.is_main_process:
-        for old in list_checkpoints(folder)[:-limit]:
-            if old.name != f"{STEP_PREFIX}{best_step or 0:08d}":
-                shutil.rmtree(old)
+        _prune(folder, target.name, limit, f"{STEP_PREFIX}{best_step or 0:08d}")
+
+
+def _prune(folder: Path, newest: str, limit: int, best: str) -> None:
+    """Remove all but the newest checkpoints up to the one just written, and damaged ones that were passed over."""
+    found = list_checkpoints(folder)
+    whole = [path for path in found if path.name <= newest]
+    later = [path for path in found if path.name > newest]  # this training began before them
+    for path in (*later, *(path for path in whole[:-limit] if path.name != best)):
+        try:
+            hidden = path.with_name(f".{path.name}.old")
+            shutil.rmtree(hidden, ignore_errors=True)
+            os.rename(path, hidden)  # half of a checkpoint must not have its name
+            shutil.rmtree(hidden)
+        except OSError as error:  # the new checkpoint is safe, so nothing is lost
+            print(f"The old checkpoint {path} cannot be removed: {error}.")  # noqa: T201  the user has to know
 
 
 @contextlib.contextmanager
@@ -214,7 +227,7 @@ def _newest_whole(folder: Path) -> tuple[str, dict[str, Any]] | None:
     for path in reversed(list_checkpoints(folder)):
         try:
             state = read_checkpoint(path)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             print(f"Skipping the checkpoint {path}: {error}.")  # noqa: T201  the user has to know
             continue
         return str(path), state

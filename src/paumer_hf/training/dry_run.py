@@ -277,7 +277,7 @@ def _describe_model(
             "macs": training_macs(recipe, model.config, draws),
         },
         "memory": memory,
-        "disk": problems.attempt("disk", training_disk, recipe, num_bytes, weights is not None),
+        "disk": problems.attempt("disk", training_disk, recipe, num_bytes, recipe.init_from is not None),
     }
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import itertools
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from paumer_hf import PaumerImageProcessor, PauseConfig
 from paumer_hf.conversion import ConvertedWeights
-from paumer_hf.data import SegmentationDataset, SegmentationStream
+from paumer_hf.data import SegmentationDataset, SegmentationSample, SegmentationStream
 from paumer_hf.data.transforms import IGNORE_INDEX
 from paumer_hf.evaluation.results import environment_conditions
 from paumer_hf.evaluation.semantic_evaluation import evaluate_model
@@ -53,8 +54,8 @@ def train(recipe: TrainingRecipe) -> dict[str, Any]:
     """Train a model as a recipe says.
 
     Writes into `output_dir`: `recipe.yaml` (every field), `log.jsonl` (a line for each logged step and evaluation),
-    `checkpoints/step-*` (to go on from), `start` (the model before the first step, if it began with weights of another
-    origin), `best` and `last` (models for `from_pretrained`, with the image processor),
+    `checkpoints/step-*` (to go on from), `start` (the model before the first step, if it began with trained weights),
+    `best` and `last` (models for `from_pretrained`, with the image processor),
     and `results.json` (the last evaluation).
 
     Returns:
@@ -81,7 +82,9 @@ def _train(
 ) -> dict[str, Any]:
     set_seed(recipe.seed)
     checkpoint, remembered = find_checkpoint(accelerator, output / "checkpoints") if recipe.resume else (None, {})
-    check_steps(recipe, remembered.get("step", 0))
+    is_evaluation_due = remembered.get("evaluation_due", False)
+    if not is_evaluation_due or (output / "results.json").exists():
+        check_steps(recipe, remembered.get("step", 0))
     source, weights = find_start(recipe, output / "start")
     normalised = with_normalisation(source, weights)
     recipe = dataclasses.replace(recipe, image_mean=normalised.image_mean, image_std=normalised.image_std)
@@ -94,7 +97,9 @@ def _train(
     keep_start(accelerator, recipe, weights, model, processor)
     # Every process drops other units, and rank 0 the same ones as in a training on one process.
     set_seed(recipe.seed, device_specific=True)
-    evaluate = make_evaluation(recipe, accelerator, read_eval_pause_configs(recipe, model), validation_data)
+    evaluate = make_evaluation(
+        recipe, accelerator, read_eval_pause_configs(recipe, model), EndedByTermination(validation_data, termination)
+    )
 
     usable = ModelForUse(model, recipe.ema_decay is not None or accelerator.distributed_type == "FSDP")
     prepared, optimizer = accelerator.prepare(model, make_optimizer(model, recipe))
@@ -117,36 +122,67 @@ def _train(
         pin_memory=accelerator.device.type == "cuda",
     )
 
-    log = TrainingLog(recipe, accelerator, state.step)
-    log.add_loader_speed(state.step, measure_loader(functools.partial(load_from, state.step)))
-    results: dict[str, Any] = {}
+    log = TrainingLog(recipe, accelerator, state.step, is_evaluation_due)
+    if is_evaluation_due:
+        results = evaluate_state(state, log, usable, evaluate, processor)
+    if state.step < recipe.max_steps:
+        with log.stopped_clock():
+            log.add_loader_speed(state.step, measure_loader(functools.partial(load_from, state.step)))
     batches = iter(load_from(state.step))
+    requests = torch.zeros(())
     state.model.train()
     while state.step < recipe.max_steps:
         with log.timing_loader():
             parts = list(itertools.islice(batches, accumulation))
-        log.add_loss(train_step(state, recipe, parts))
+        # What the processes told each other in the last step is read now, so that this step need not be waited for.
+        stops = requests.item() > 0
+        loss, requests = train_step(state, recipe, parts, termination.requested)
+        log.add_loss(loss)
         note_skipped(state, log, parts)
-        stops = any_process(accelerator, termination.requested)
-        is_last = state.step == recipe.max_steps
-        is_saved = is_last or stops or state.step % recipe.save_steps == 0
+        stops = stops or (accelerator.num_processes == 1 and termination.requested)
+        is_evaluated = state.step == recipe.max_steps or state.step % recipe.eval_steps == 0
+        is_saved = is_evaluated or stops or state.step % recipe.save_steps == 0
         log.finish_step(state.step, is_saved)
         with log.stopped_clock():
-            if is_last or state.step % recipe.eval_steps == 0:
-                evaluated = usable.refresh(state.trained, state.average)
-                results = summarise(state, log, evaluate(evaluated))
-                if state.best_step == state.step:
-                    save_model(accelerator, evaluated, processor, output / "best")
-            if is_last:
-                save_model(accelerator, usable.refresh(state.trained, state.average), processor, output / "last")
-                log.write_results(results)
-            if is_saved:  # after everything else of this step, which going on from here does not do again
-                save_training(state, recipe, output / "checkpoints")
-        if stops and not is_last:
-            log.close()
-            raise TrainingPreempted(f"SIGTERM ended the training after step {state.step}; go on with --resume.")
+            if is_saved:  # before an evaluation, which can take longer than a machine that is taken away leaves
+                save_training(state, recipe, output / "checkpoints", is_evaluated)
+            if stops:
+                log.close()
+                raise TrainingPreempted(state.step)
+            if is_evaluated:
+                results = evaluate_state(state, log, usable, evaluate, processor)
 
     log.close()
+    return results
+
+
+class EndedByTermination:
+    """Samples of an evaluation, which ends where SIGTERM is noted; it is done again when the training goes on."""
+
+    def __init__(self, dataset: SegmentationDataset | SegmentationStream, termination: TerminationWatch) -> None:
+        self._dataset, self._termination = dataset, termination
+        self.description = dataset.description
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> SegmentationSample:
+        if self._termination.requested:
+            raise TrainingPreempted
+        return self._dataset[index]
+
+
+def evaluate_state(
+    state: TrainingState, log: TrainingLog, usable: ModelForUse, evaluate: Callable, processor: PaumerImageProcessor
+) -> dict[str, Any]:
+    """Evaluate, and save the model where it is the best or the last."""
+    model = usable.refresh(state.trained, state.average)
+    results = summarise(state, log, evaluate(model))
+    if state.best_step == state.step:
+        save_model(state.accelerator, model, processor, log.output / "best")
+    if state.step == log.recipe.max_steps:
+        save_model(state.accelerator, model, processor, log.output / "last")
+        log.write_results(results)
     return results
 
 
@@ -160,33 +196,45 @@ def summarise(state: TrainingState, log: TrainingLog, evaluation: list[dict[str,
         "seconds": log.seconds(),
         "evaluation": evaluation,
         "bad_samples": all_skipped(state),
-        "conditions": environment_conditions(state.accelerator.device),
+        "conditions": {
+            **environment_conditions(state.accelerator.device),
+            "mixed_precision": state.accelerator.mixed_precision,
+            "num_processes": state.accelerator.num_processes,
+        },
     }
 
 
-def train_step(state: TrainingState, recipe: TrainingRecipe, parts: list[dict[str, Any]]) -> Tensor:
+def train_step(
+    state: TrainingState, recipe: TrainingRecipe, parts: list[dict[str, Any]], stops: bool = False
+) -> tuple[Tensor, Tensor]:
     """One step of the optimiser on the batches that this process has of it.
 
     The loss is the mean over the labelled pixels of the whole batch, as if one process had computed it at once,
     however many pixels each part has.
 
+    Args:
+        state: The state of the training, which the step changes.
+        recipe: Its recipe.
+        parts: The batches.
+        stops: What this process has to tell the others.
+
     Returns:
-        This process's part of the loss; the parts of all processes add up to it.
+        This process's part of the loss, where the parts of all processes add up to it; and the number of processes
+        for which `stops` is true.
     """
-    accelerator = state.accelerator
+    accelerator, device = state.accelerator, state.accelerator.device
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(recipe, state.step)
     pause_config = state.sampler.draw()
-    numbers = [(part["labels"] != IGNORE_INDEX).sum() for part in parts]
-    total = accelerator.reduce(sum(numbers, torch.zeros((), dtype=torch.int64)).to(accelerator.device), "sum")
-    step_loss = torch.zeros((), device=accelerator.device)
-    for place, (part, number) in enumerate(zip(parts, numbers, strict=True)):
+    numbers = torch.stack([(part["labels"] != IGNORE_INDEX).sum() for part in parts])
+    told = torch.stack([numbers.sum(), torch.tensor(int(stops))]).to(device, non_blocking=True)
+    total, requests = accelerator.reduce(told, "sum").unbind()
+    shares = numbers.to(device, non_blocking=True) / total.clamp(min=1)
+    step_loss = torch.zeros((), device=device)
+    for place, (part, share) in enumerate(zip(parts, shares, strict=True)):
         is_last = place == len(parts) - 1
         with contextlib.nullcontext() if is_last else accelerator.no_sync(state.model):
-            inputs = {
-                name: part[name].to(accelerator.device, non_blocking=True) for name in ("pixel_values", "labels")
-            }
-            share = number.to(accelerator.device) / total.clamp(min=1)
+            inputs = {name: part[name].to(device, non_blocking=True) for name in ("pixel_values", "labels")}
             loss = state.model(**inputs, pause_config=pause_config).loss * share
             # Distributed training takes the mean of the gradients of the processes; what is wanted is their sum.
             accelerator.backward(loss * accelerator.num_processes)
@@ -197,14 +245,7 @@ def train_step(state: TrainingState, recipe: TrainingRecipe, parts: list[dict[st
     state.step += 1
     if state.average is not None:
         state.average.update(state.trained, state.step)
-    return step_loss
-
-
-def any_process(accelerator: Accelerator, flag: bool) -> bool:
-    """Whether a flag is set in any process."""
-    if accelerator.num_processes == 1:
-        return flag
-    return accelerator.reduce(torch.tensor(int(flag), device=accelerator.device), "sum").item() > 0
+    return step_loss, requests
 
 
 def note_skipped(state: TrainingState, log: TrainingLog, parts: list[dict[str, Any]]) -> None:
@@ -220,14 +261,19 @@ def all_skipped(state: TrainingState) -> list[str]:
     return sorted(set(gather_object(state.skipped)))
 
 
-def save_training(state: TrainingState, recipe: TrainingRecipe, folder: Path) -> None:
+def save_training(state: TrainingState, recipe: TrainingRecipe, folder: Path, evaluation_due: bool) -> None:
     """Save a checkpoint with the recipe and the versions that it was written with."""
-    origin = {"recipe": dataclasses.asdict(recipe), "conditions": environment_conditions(state.accelerator.device)}
+    more = {
+        "skipped": all_skipped(state),
+        "evaluation_due": evaluation_due,
+        "recipe": dataclasses.asdict(recipe),
+        "conditions": environment_conditions(state.accelerator.device),
+    }
     save_checkpoint(
         state.accelerator,
         folder,
         state.step,
-        lambda path: {**state.write(path), "skipped": all_skipped(state), **origin},
+        lambda path: {**state.write(path), **more},
         limit=recipe.save_total_limit,
         best_step=state.best_step,
     )
@@ -236,7 +282,8 @@ def save_training(state: TrainingState, recipe: TrainingRecipe, folder: Path) ->
 def find_start(recipe: TrainingRecipe, start: Path) -> tuple[TrainingRecipe, ConvertedWeights | None]:
     """What the model is made by: the recipe, and the weights of another origin that it names, if it does.
 
-    A training that goes on does not read those again, for they may be gone or changed: it kept a model in `start`.
+    A training that goes on reads neither these nor a PAUMER checkpoint again, for they may be gone or changed: it kept
+    a model in `start`.
     """
     if recipe.resume and start.is_dir():
         return dataclasses.replace(recipe, init_from=str(start), init_revision=None), None
@@ -250,19 +297,24 @@ def keep_start(
     model: torch.nn.Module,
     processor: PaumerImageProcessor,
 ) -> None:
-    """Keep the model that was made of weights of another origin, and say what had to be assumed about them."""
-    if weights is None:
+    """Keep the model that a training starts from, and say what had to be assumed about weights of another origin."""
+    start = Path(recipe.output_dir) / "start"
+    if recipe.resume and start.is_dir():
         return
-    new = "the auxiliary head is new" if weights.has_decoder else "the decoder and the auxiliary head are new"
-    accelerator.print(f"Starting from {recipe.init_from} ({weights.origin}); {new}.", *weights.notes, sep="\n")
-    save_model(accelerator, model, processor, Path(recipe.output_dir) / "start")
+    if recipe.init_from is None:
+        shutil.rmtree(start, ignore_errors=True)  # of a training that ended before its first checkpoint
+        return
+    if weights is not None:
+        new = "the auxiliary head is new" if weights.has_decoder else "the decoder and the auxiliary head are new"
+        accelerator.print(f"Starting from {recipe.init_from} ({weights.origin}); {new}.", *weights.notes, sep="\n")
+    save_model(accelerator, model, processor, start)
 
 
 def make_evaluation(
     recipe: TrainingRecipe,
     accelerator: Accelerator,
     pause_configs: list[PauseConfig],
-    dataset: SegmentationDataset | SegmentationStream,
+    dataset: Any,
 ) -> Callable[[torch.nn.Module], list[dict[str, Any]]]:
     """The evaluation of a recipe, from a model to a result for each of its pause configurations."""
     if len(dataset) == 0:
@@ -280,6 +332,7 @@ def make_evaluation(
         on_bad_sample=recipe.on_bad_sample,
         image_mean=mean,
         image_std=std,
+        dtype={"bf16": torch.bfloat16, "fp16": torch.float16}.get(recipe.mixed_precision),
         window_size=pair(recipe.eval_window_size),
         stride=pair(recipe.eval_stride),
         resize_short_side=recipe.eval_resize_short_side,

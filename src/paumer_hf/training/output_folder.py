@@ -14,6 +14,9 @@ from paumer_hf.training.checkpoints import list_checkpoints
 from paumer_hf.training.recipe import TrainingRecipe
 
 
+LOCK_SECONDS = 10.0
+"""How long to wait for a training that was killed: its loader processes, which end later, hold the lock too."""
+
 # What may differ between two parts of a training without a word: it changes no weight.
 FREE_FIELDS = {"output_dir", "resume", "dry_run", "report_to", "num_workers", "logging_steps", "save_total_limit"}
 
@@ -51,7 +54,7 @@ def lock_output_folder(output: Path, is_main_process: bool) -> Iterator[None]:
     output.mkdir(parents=True, exist_ok=True)
     lock = FileLock(output / ".lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=LOCK_SECONDS)
     except Timeout:
         raise BlockingIOError(
             f"Another process trains in `output_dir` {output}. Wait for it or end it, or name another folder."

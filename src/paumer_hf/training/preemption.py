@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What to do when a machine is taken away: SIGTERM ends a training after the step that it is in, with a checkpoint."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -16,11 +17,16 @@ PREEMPTED_EXIT_CODE = 75
 class TrainingPreempted(Exception):  # noqa: N818  it ends a training, but is no error
     """SIGTERM ended the training; its checkpoint is whole and `--resume` goes on from there."""
 
+    def __init__(self, step: int | None = None) -> None:
+        place = "in an evaluation" if step is None else f"after step {step}"
+        super().__init__(f"SIGTERM ended the training {place}; go on with --resume.")
+
 
 class TerminationWatch:
     """While this context is open, SIGTERM sets `requested` instead of ending the process.
 
-    A second SIGTERM ends it at once. Python lets the main thread alone handle signals: in others nothing is watched.
+    Further ones change nothing: a scheduler signals every process of a job, and a launcher among them signals its own
+    once more. Python lets the main thread alone handle signals: in others nothing is watched.
     """
 
     def __init__(self) -> None:
@@ -34,7 +40,6 @@ class TerminationWatch:
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -58,7 +63,8 @@ def obey_parent_only(worker_id: int = 0) -> None:
 def _wait_for_parent() -> None:
     while True:
         sender = signal.sigwaitinfo({signal.SIGTERM}).si_pid
-        if sender == os.getppid():
+        parent = multiprocessing.parent_process()  # os.getppid() may be a server that forks for the parent
+        if sender == (os.getppid() if parent is None else parent.pid):
             os._exit(0)
 
 

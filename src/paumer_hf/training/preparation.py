@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType
+from accelerate.utils import DistributedType, DynamoBackend
 from huggingface_hub.errors import StrictDataclassError
+from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy
 
 from paumer_hf import PaumerConfig, PaumerForSemanticSegmentation, PaumerImageProcessor, PauseConfig
 from paumer_hf.conversion import ConvertedWeights, model_from_weights, read_weights
@@ -55,7 +56,31 @@ def make_accelerator(recipe: TrainingRecipe) -> Accelerator:
             "FSDP is supported in its second version, but the launcher was told to use the first. Pass "
             "`--fsdp_version 2` to `accelerate launch`."
         )
+    if kind == DistributedType.FSDP:
+        _set_up_fsdp(accelerator.state.fsdp_plugin)
+    if accelerator.state.dynamo_plugin.backend != DynamoBackend.NO:
+        raise ValueError(
+            "Training is not compiled, because every pause configuration would be compiled anew, but the launcher was "
+            "told to. Pass `--dynamo_backend no` to `accelerate launch`."
+        )
+    accelerator.gradient_accumulation_steps = 1  # whatever the launcher says: `per_device_batch_size` decides
     return accelerator
+
+
+def _set_up_fsdp(plugin: Any) -> None:
+    """Compute as DDP does, and refuse what training does not support."""
+    settings = {
+        "fsdp_offload_params": isinstance(plugin.cpu_offload, CPUOffloadPolicy),
+        "fsdp_activation_checkpointing": plugin.activation_checkpointing,
+    }
+    for name, is_set in settings.items():
+        if is_set:
+            raise ValueError(
+                f"Training does not support `{name}`, which the launcher was told to use. Turn it off; the recipe's "
+                "`gradient_checkpointing` saves memory."
+            )
+    # accelerate would reduce gradients and return losses in half precision besides autocast, which DDP does not.
+    plugin.mixed_precision_policy = MixedPrecisionPolicy()
 
 
 def num_accumulated_batches(batch_size: int, num_processes: int, per_device_batch_size: int | None) -> int:

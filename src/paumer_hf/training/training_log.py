@@ -31,9 +31,12 @@ class TrainingLog:
         recipe: The recipe of the training.
         accelerator: Knows the processes.
         first_step: Number of steps that were done before.
+        is_evaluation_due: Whether the evaluation after these steps is done (again).
     """
 
-    def __init__(self, recipe: TrainingRecipe, accelerator: Accelerator, first_step: int) -> None:
+    def __init__(
+        self, recipe: TrainingRecipe, accelerator: Accelerator, first_step: int, is_evaluation_due: bool = False
+    ) -> None:
         self.recipe, self.accelerator = recipe, accelerator
         self.output = Path(recipe.output_dir)
         self.start = time.monotonic()
@@ -44,7 +47,7 @@ class TrainingLog:
         self.shown: dict[str, str] = {}
         if accelerator.is_main_process:
             self.output.mkdir(parents=True, exist_ok=True)
-            self._drop_lines_after(first_step)
+            self._drop_lines_after(first_step, is_evaluation_due)
             write_text(self.output / "recipe.yaml", yaml.safe_dump(dataclasses.asdict(recipe), sort_keys=False))
         if recipe.report_to is not None:
             accelerator.init_trackers("tracking")
@@ -137,13 +140,19 @@ class TrainingLog:
             time.sleep(SECONDS_FOR_OTHER_THREADS)
         self.accelerator.end_training()
 
-    def _drop_lines_after(self, step: int) -> None:
-        """Remove the lines of steps that are done again, and one that a kill has cut off."""
+    def _drop_lines_after(self, step: int, is_evaluation_due: bool) -> None:
+        """Remove the lines of what is done again, and one that a kill has cut off."""
+
+        def stays(line: str) -> bool:
+            values = json.loads(line)
+            is_evaluation = any(name.startswith("mean_iou") for name in values)
+            return values["step"] <= step and not (is_evaluation_due and is_evaluation and values["step"] == step)
+
         path = self.output / "log.jsonl"
         if path.exists():
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             whole = (line for line in lines if line.endswith("\n"))
-            write_text(path, "".join(line for line in whole if json.loads(line)["step"] <= step))
+            write_text(path, "".join(filter(stays, whole)))
 
     def _show(self, **values: str) -> None:
         self.shown |= values

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from paumer_hf.model.pause_sampling import PauseSampler
 from paumer_hf.training.random_states import get_random_states, set_random_states
-from paumer_hf.training.weights import WeightsAverage, load_whole_weights, shared_like, whole_tensor, whole_weights
+from paumer_hf.training.weights import WeightsAverage, load_whole_weights, shared_like, whole_tensor
 
 
 MODEL_NAME = "model.safetensors"
@@ -63,12 +63,14 @@ class TrainingState:
 
         Every process must call this; the main process alone writes what all have in common.
         """
-        tensors = {MODEL_NAME: whole_weights(self.trained), OPTIMIZER_NAME: self._optimizer_tensors()}
+        tensors = {MODEL_NAME: self.trained.state_dict(), OPTIMIZER_NAME: self._optimizer_tensors()}
         if self.average is not None:
-            tensors[AVERAGE_NAME] = self.average.whole_weights()
+            tensors[AVERAGE_NAME] = self.average.weights
+        # All exchange between processes goes before what can fail in one of them.
+        whole = {name: self._gather(values) for name, values in tensors.items()}
         if self.accelerator.is_main_process:
-            for name, values in tensors.items():
-                save_file({key: value.contiguous().cpu() for key, value in values.items()}, folder / name)
+            for name, values in whole.items():
+                save_file(values, folder / name)
         states = get_random_states(self.accelerator.device)
         self._random_states_path(folder).write_text(json.dumps(states) + "\n", encoding="utf-8")
         scaler = self.accelerator.scaler
@@ -108,6 +110,15 @@ class TrainingState:
         else:
             set_seed(seed + self.step, device_specific=True)
 
+    def _gather(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Whole tensors on the CPU of the main process, one after the other; the others do not keep them."""
+        gathered = {}
+        for name, tensor in tensors.items():
+            whole = whole_tensor(tensor.detach())
+            if self.accelerator.is_main_process:
+                gathered[name] = whole.cpu().contiguous()
+        return gathered
+
     def _random_states_path(self, folder: Path) -> Path:
         return folder / f"random_states_{self.accelerator.process_index}.json"
 
@@ -120,7 +131,7 @@ class TrainingState:
     def _optimizer_tensors(self) -> dict[str, Tensor]:
         names = self._names()
         return {
-            f"{names[number]}/{key}": whole_tensor(torch.as_tensor(value))
+            f"{names[number]}/{key}": torch.as_tensor(value)
             for number, values in self.optimizer.state_dict()["state"].items()
             for key, value in values.items()
             if value is not None
