@@ -299,7 +299,7 @@ def keep_start(
 ) -> None:
     """Keep the model that a training starts from, and say what had to be assumed about weights of another origin."""
     start = Path(recipe.output_dir) / "start"
-    if recipe.resume and start.is_dir():
+    if recipe.resume:  # it was kept before the first checkpoint
         return
     if recipe.init_from is None:
         shutil.rmtree(start, ignore_errors=True)  # of a training that ended before its first checkpoint

@@ -96,7 +96,7 @@ class TrainingRecipe:
         eval_resize_short_side: Short side of an image before the evaluation; None keeps its size.
         eval_resize_long_side: Most that the long side then has; None sets no bound.
         eval_max_samples: Number of validation images; None takes all.
-        save_steps: Steps between two checkpoints.
+        save_steps: Steps between two checkpoints; each evaluation has one before it, too.
         save_total_limit: Number of checkpoints that are kept.
         dry_run: Whether to say what the training would do and stop.
         resume: Whether to go on from the newest checkpoint in `output_dir`.
