@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from paumer_hf.evaluation.mean_iou import ConfusionMatrix, compute_mean_iou
+from paumer_hf.evaluation.mean_iou import ConfusionMatrix, class_counts, compute_mean_iou, mean_iou_of_counts
 
 
 def random_maps(seed, num_labels, size=(7, 9), absent=()):
@@ -117,3 +117,18 @@ def test_logits_and_unequal_sizes_are_refused():
         ConfusionMatrix(3).update(torch.zeros(2, 2), torch.zeros(2, 2, dtype=torch.int64))
     with pytest.raises(ValueError, match="same size"):
         ConfusionMatrix(3).update([0, 1], [0])
+
+
+def test_the_mean_iou_of_counts_is_that_of_the_matrix():
+    generator = torch.Generator().manual_seed(0)
+    matrices = [torch.randint(0, 50, (5, 5), generator=generator) for _ in range(4)]
+    matrices[1][2], matrices[1][:, 2] = 0, 0  # a class that does not occur is no class with an IoU of 0
+    counts = np.stack([class_counts(matrix).numpy() for matrix in matrices])
+    expected = [compute_mean_iou(matrix)["mean_iou"] for matrix in matrices]
+    np.testing.assert_allclose(mean_iou_of_counts(counts), expected, rtol=1e-12)
+    whole = compute_mean_iou(torch.stack(matrices).sum(0))["mean_iou"]
+    np.testing.assert_allclose(mean_iou_of_counts(counts.sum(0)), whole, rtol=1e-12)
+
+
+def test_without_any_pixel_there_is_no_mean_iou():
+    assert np.isnan(mean_iou_of_counts(np.zeros((3, 4))))

@@ -33,8 +33,13 @@ def run_densely(encoder, hidden_states, num_layers):
     return hidden_states
 
 
+def run(encoder, hidden_states, pause_config, head):
+    state = encoder(encoder.start(hidden_states), pause_config, head)
+    return state.prefix, state.active, state.paused
+
+
 def test_without_pausing_it_is_the_stack_of_layers(encoder, head, embeddings):
-    prefix, active, paused = encoder(embeddings, PauseConfig(), head)
+    prefix, active, paused = run(encoder, embeddings, PauseConfig(), head)
     expected = run_densely(encoder, embeddings, 4)
     assert torch.cat([prefix, active.hidden_states], dim=1).equal(expected)
     assert active.positions.equal(torch.arange(30).expand(3, -1))
@@ -46,12 +51,12 @@ def test_the_auxiliary_head_is_not_run_without_pausing(encoder, embeddings):
     def refuse(tokens):
         raise AssertionError("the head costs time")
 
-    encoder(embeddings, PauseConfig(), refuse)
+    encoder(encoder.start(embeddings), PauseConfig(), refuse)
 
 
 @pytest.mark.parametrize("layer", [1, 2, 3])
 def test_paused_patches_keep_the_output_of_their_layer(encoder, head, embeddings, layer):
-    _, active, paused = encoder(embeddings, PauseConfig({layer: 0.4}), head)
+    _, active, paused = run(encoder, embeddings, PauseConfig({layer: 0.4}), head)
     output = run_densely(encoder, embeddings, layer)[:, PREFIX:]
     assert list(paused) == [layer]
     assert paused[layer].positions.shape == (3, 12)
@@ -63,7 +68,7 @@ def test_paused_patches_keep_the_output_of_their_layer(encoder, head, embeddings
 
 @pytest.mark.parametrize("layer", [1, 2, 3])
 def test_the_paused_have_the_lowest_entropy(encoder, head, embeddings, layer):
-    _, active, paused = encoder(embeddings, PauseConfig({layer: 0.4}), head)
+    _, active, paused = run(encoder, embeddings, PauseConfig({layer: 0.4}), head)
     scores = entropy(head(run_densely(encoder, embeddings, layer)[:, PREFIX:]))
     for image in range(3):
         expected = sorted(range(30), key=lambda place: scores[image, place].item())[:12]
@@ -74,7 +79,7 @@ def test_the_paused_have_the_lowest_entropy(encoder, head, embeddings, layer):
 @pytest.mark.parametrize("layer", [1, 2])
 def test_later_layers_run_without_the_paused(encoder, head, embeddings, layer):
     """The layers after the pause, on the sequence from which the paused patches were taken out by hand."""
-    prefix, active, paused = encoder(embeddings, PauseConfig({layer: 0.5}), head)
+    prefix, active, paused = run(encoder, embeddings, PauseConfig({layer: 0.5}), head)
     middle = run_densely(encoder, embeddings, layer)
     for image in range(3):
         rows = [0] + [PREFIX + place for place in range(30) if place not in paused[layer].positions[image].tolist()]
@@ -92,7 +97,7 @@ def test_counts_are_those_that_the_configuration_announces(encoder, head, embedd
             layer.register_forward_hook(lambda module, inputs, output: processed.append(inputs[0].shape[1]))  # noqa: B023
             for layer in encoder.layers
         ]
-        _, active, paused = encoder(embeddings, config, head)
+        _, active, paused = run(encoder, embeddings, config, head)
         for hook in hooks:
             hook.remove()
         counts = config.num_active(30, 4)
@@ -104,7 +109,7 @@ def test_counts_are_those_that_the_configuration_announces(encoder, head, embedd
 
 
 def test_every_patch_is_somewhere_once(encoder, head, embeddings):
-    _, active, paused = encoder(embeddings, PauseConfig({1: 0.3, 2: 0.3, 3: 0.3}), head)
+    _, active, paused = run(encoder, embeddings, PauseConfig({1: 0.3, 2: 0.3, 3: 0.3}), head)
     for image in range(3):
         places = [place for group in (active, *paused.values()) for place in group.positions[image].tolist()]
         assert sorted(places) == list(range(30))
@@ -118,7 +123,7 @@ def test_auxiliary_logits_are_those_of_the_last_pause_layer_that_saw_the_patch(e
         calls.append(len(calls) + 1)
         return head(tokens) + 100.0 * len(calls)
 
-    _, active, paused = encoder(embeddings, PauseConfig({1: 0.3, 3: 0.5}), counting_head)
+    _, active, paused = run(encoder, embeddings, PauseConfig({1: 0.3, 3: 0.5}), counting_head)
     assert calls == [1, 2]
     assert (paused[1].auxiliary_logits.mean(-1) / 100).round().eq(1).all()
     assert (paused[3].auxiliary_logits.mean(-1) / 100).round().eq(2).all()
@@ -127,7 +132,7 @@ def test_auxiliary_logits_are_those_of_the_last_pause_layer_that_saw_the_patch(e
 
 
 def test_a_ratio_too_small_to_pause_still_predicts(encoder, head, embeddings):
-    _, active, paused = encoder(embeddings, PauseConfig({2: 0.01}), head)
+    _, active, paused = run(encoder, embeddings, PauseConfig({2: 0.01}), head)
     assert paused[2].positions.shape == (3, 0)
     assert active.auxiliary_logits.shape == (3, 30, 3)
     assert active.hidden_states.equal(run_densely(encoder, embeddings, 4)[:, PREFIX:])
@@ -147,7 +152,7 @@ def test_the_prefix_is_not_offered_to_the_head_and_never_pauses(encoder, embeddi
         assert (tokens[..., 0] < 1).all(), "[CLS] was offered"
         return torch.stack([tokens[..., 0], -tokens[..., 0], torch.zeros_like(tokens[..., 0])], dim=-1)
 
-    prefix, active, paused = encoder(embeddings, PauseConfig({1: 0.9, 2: 0.5, 3: 0.5}), head)
+    prefix, active, paused = run(encoder, embeddings, PauseConfig({1: 0.9, 2: 0.5, 3: 0.5}), head)
     assert prefix.equal(embeddings[:, :1])
     groups = (active, *paused.values())
     assert sum(group.positions.shape[1] for group in groups) == 30
@@ -159,9 +164,9 @@ def test_an_image_is_not_influenced_by_the_others(encoder, head, embeddings):
     embeddings = embeddings.double()
     embeddings[1] *= 5  # more certain everywhere: choosing across the batch would pause this one only
     config = PauseConfig({1: 0.4, 3: 0.5})
-    _, active, paused = encoder(embeddings, config, head)
+    _, active, paused = run(encoder, embeddings, config, head)
     for image in range(3):
-        _, single, single_paused = encoder(embeddings[image : image + 1], config, head)
+        _, single, single_paused = run(encoder, embeddings[image : image + 1], config, head)
         assert single.positions[0].equal(active.positions[image])
         torch.testing.assert_close(single.hidden_states[0], active.hidden_states[image])
         for layer, group in single_paused.items():
@@ -185,7 +190,7 @@ def test_random_pausing_ignores_the_head(encoder, embeddings, seed):
     config = PauseConfig({1: 0.4, 3: 0.4}, criterion="random", seed=seed)
     chosen = []
     for _ in range(2):
-        _, _, paused = encoder(embeddings, config, nn.Linear(32, 3))
+        _, _, paused = run(encoder, embeddings, config, nn.Linear(32, 3))
         chosen.append([group.positions for group in paused.values()])
     assert all(first.equal(second) for first, second in zip(*chosen, strict=True))
 

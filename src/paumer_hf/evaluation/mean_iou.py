@@ -76,6 +76,36 @@ class ConfusionMatrix:
             )
 
 
+def class_counts(matrix: Tensor) -> Tensor:
+    """Return what a mean IoU needs of a confusion matrix, and what can be kept for each image of a data set.
+
+    Args:
+        matrix: Counts `(num_labels, num_labels)`, row = reference class, column = predicted class.
+
+    Returns:
+        int64 `(3, num_labels)`: for each class its pixels that were predicted as it, its reference pixels, and the
+        pixels that were predicted as it.
+    """
+    return torch.stack([matrix.diagonal(), matrix.sum(1), matrix.sum(0)])
+
+
+def mean_iou_of_counts(counts: np.ndarray) -> np.ndarray:
+    """Compute mean IoUs from counts of classes.
+
+    Args:
+        counts: `(..., 3, num_labels)` as of `class_counts`, summed over images.
+
+    Returns:
+        `(...)`, means over the classes that occur; nan where none does.
+    """
+    hits, references, predictions = np.moveaxis(np.asarray(counts, dtype=np.float64), -2, 0)
+    union = references + predictions - hits
+    occurs = union > 0
+    iou = np.divide(hits, union, out=np.zeros_like(hits), where=occurs)
+    num_classes = occurs.sum(-1)
+    return np.divide(iou.sum(-1), num_classes, out=np.full(num_classes.shape, np.nan), where=num_classes > 0)
+
+
 def compute_mean_iou(matrix: Tensor) -> dict[str, Any]:
     """Compute the results of the Hub's `mean_iou` metric from a confusion matrix.
 
@@ -103,4 +133,4 @@ def compute_mean_iou(matrix: Tensor) -> dict[str, Any]:
     }
 
 
-__all__ = ["ConfusionMatrix", "compute_mean_iou", "to_label_tensor"]
+__all__ = ["ConfusionMatrix", "class_counts", "compute_mean_iou", "mean_iou_of_counts", "to_label_tensor"]

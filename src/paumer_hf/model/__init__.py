@@ -4,8 +4,9 @@
 
 from .configuration_paumer import PaumerConfig
 from .image_processing_paumer import PaumerImageProcessor
-from .modeling_paumer import PaumerForSemanticSegmentation, PaumerModel, PaumerPreTrainedModel
+from .modeling_paumer import PaumerForSemanticSegmentation, PaumerModel
 from .pause_config import PauseConfig
+from .pretrained_paumer import PaumerPreTrainedModel
 
 
 __all__ = [
