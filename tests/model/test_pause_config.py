@@ -13,12 +13,7 @@ import pytest
 
 from paumer_hf import PauseConfig
 from paumer_hf.model import pause_config as pause_config_module
-from paumer_hf.model.pause_config import (
-    as_pause_config,
-    num_paused,
-    read_pause_config_file,
-    write_pause_config_file,
-)
+from paumer_hf.model.pause_config import as_pause_config, num_paused
 
 
 def draw_configs(number):
@@ -331,68 +326,3 @@ def test_door_refuses():
     for value in (3, 0.4, [3, 0.4], None, object()):
         with pytest.raises(TypeError, match="`pause_config` must be None, a PauseConfig, a mapping"):
             as_pause_config(value)
-
-
-# --- the file ---
-
-
-def test_file_round_trip(tmp_path):
-    presets = {f"preset {number}": config for number, config in enumerate(CONFIGS)}
-    path = write_pause_config_file(tmp_path, CONFIGS[5], presets)
-    assert path == tmp_path / "pause_config.json"
-    assert read_pause_config_file(path) == (CONFIGS[5], presets)
-    assert list(read_pause_config_file(path)[1]) == list(presets)
-    write_pause_config_file(tmp_path, PauseConfig(), {})
-    assert read_pause_config_file(path) == (PauseConfig(), {})
-    assert [file.name for file in tmp_path.iterdir()] == ["pause_config.json"]
-
-
-def test_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = write_pause_config_file(tmp_path, PauseConfig({1: 0.1}), {})
-
-    def fail(*arguments):
-        raise OSError("disk full")
-
-    monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        write_pause_config_file(tmp_path, PauseConfig({2: 0.2}), {})
-    assert read_pause_config_file(path)[0] == PauseConfig({1: 0.1})
-    assert [file.name for file in tmp_path.iterdir()] == ["pause_config.json"]
-
-
-def test_file_has_the_permissions_of_other_files(tmp_path):
-    (tmp_path / "other").touch()
-    path = write_pause_config_file(tmp_path, PauseConfig(), {})
-    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "Expecting property name"),
-        ("[]", "must hold an object with the fields 'default' and 'presets'"),
-        ('{"defaults": {}}', "unknown field 'defaults'; the fields are.*upgrade"),
-        ('{"default": {"pause_ratios": {"3": 1}}}', r"ratios in \[0, 1\)"),
-        ('{"default": {"ratios": {}}}', "Unknown field 'ratios'"),
-        ('{"default": null}', "`pause_config` must be"),
-        ('{"default": 3}', "`pause_config` must be"),
-        ('{"presets": {"fast": {"0": 0.4}}}', "layers count from 1"),
-        ('{"presets": []}', "presets"),
-        ('{"presets": null}', "presets"),
-        ('{"presets": "fast"}', "presets"),
-    ],
-)
-def test_refuses_files(tmp_path, text, message):
-    path = tmp_path / "pause_config.json"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=r"pause_config\.json is not a valid pause configuration file: ") as info:
-        read_pause_config_file(path)
-    assert info.match(message)
-
-
-def test_file_may_leave_out_fields(tmp_path):
-    path = tmp_path / "pause_config.json"
-    path.write_text("{}")
-    assert read_pause_config_file(path) == (PauseConfig(), {})
-    path.write_text('{"default": {"pause_ratios": {"3": 0.4}}}')
-    assert read_pause_config_file(path) == (PauseConfig({3: 0.4}), {})

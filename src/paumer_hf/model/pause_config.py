@@ -4,15 +4,10 @@
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-
-PAUSE_CONFIG_NAME = "pause_config.json"
 
 CRITERIA = ("entropy", "random")
 
@@ -255,68 +250,4 @@ def as_pause_config(value: Any, presets: Mapping[str, Any] | None = None) -> Pau
     )
 
 
-def write_pause_config_file(
-    folder: str | os.PathLike, default: PauseConfig, presets: Mapping[str, PauseConfig]
-) -> Path:
-    """Write `pause_config.json`, the default and the presets of a checkpoint, in one step; return its path."""
-    contents = {
-        "default": default.to_dict(),
-        "presets": {name: as_pause_config(preset).to_dict() for name, preset in presets.items()},
-    }
-    path = Path(folder) / PAUSE_CONFIG_NAME
-    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".pause_config", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(contents, file, indent=2)
-            file.write("\n")
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
-
-
-def _umask() -> int:
-    """The permission bits that new files of this process do not get; mkstemp's own are for temporary secrets."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def read_pause_config_file(path: str | os.PathLike) -> tuple[PauseConfig, dict[str, PauseConfig]]:
-    """Read the default and the presets from a `pause_config.json`.
-
-    Raises:
-        ValueError: If the file is not JSON, has an unknown field, or holds a configuration that is refused.
-    """
-    try:
-        contents = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not isinstance(contents, dict):
-            raise ValueError(f"it must hold an object with the fields 'default' and 'presets', not {contents!r}.")
-        unknown = [name for name in contents if name not in ("default", "presets")]
-        if unknown:
-            raise ValueError(
-                f"unknown field {unknown[0]!r}; the fields are ['default', 'presets']. A newer version of paumer_hf "
-                "may have written it: upgrade the package."
-            )
-        presets = contents.get("presets", {})
-        if not isinstance(presets, dict):
-            raise ValueError(f"'presets' must be an object from names to configurations, not {presets!r}.")
-        default = as_pause_config(contents.get("default", {}))
-        presets = {name: as_pause_config(preset) for name, preset in presets.items()}
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path} is not a valid pause configuration file: {error}") from error
-    return default, presets
-
-
-__all__ = [
-    "CRITERIA",
-    "PAUSE_CONFIG_NAME",
-    "PauseConfig",
-    "PauseRatios",
-    "as_pause_config",
-    "num_paused",
-    "read_pause_config_file",
-    "write_pause_config_file",
-]
+__all__ = ["CRITERIA", "PauseConfig", "PauseRatios", "as_pause_config", "num_paused"]

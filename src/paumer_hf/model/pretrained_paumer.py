@@ -15,13 +15,9 @@ from transformers.utils import cached_file
 from .configuration_paumer import PaumerConfig
 from .mask_decoder import PaumerMaskDecoder
 from .patch_embedding import PaumerEmbeddings
-from .pause_config import (
-    PAUSE_CONFIG_NAME,
-    PauseConfig,
-    as_pause_config,
-    read_pause_config_file,
-    write_pause_config_file,
-)
+from .pause_config import PauseConfig, as_pause_config
+from .pause_config_file import PAUSE_CONFIG_NAME, read_pause_config_file, write_pause_config_file
+from .pause_profile import PauseProfile, as_pause_profile
 from .transformer_layer import PaumerAttention, PaumerLayer, PaumerLayerScale
 
 
@@ -45,6 +41,7 @@ class PaumerPreTrainedModel(PreTrainedModel):
     Attributes:
         pause_config: The `PauseConfig` of calls that name none; assign any form that a call takes.
         pause_presets: From the names of presets to their `PauseConfig`.
+        pause_profile: The `PauseProfile` that was measured of these weights, or None; assign one or its `to_dict()`.
     """
 
     config: PaumerConfig
@@ -65,6 +62,7 @@ class PaumerPreTrainedModel(PreTrainedModel):
         super().__init__(config)
         self._pause_config = PauseConfig()
         self.pause_presets: dict[str, PauseConfig] = {}
+        self._pause_profile: PauseProfile | None = None
 
     @property
     def pause_config(self) -> PauseConfig:
@@ -74,6 +72,47 @@ class PaumerPreTrainedModel(PreTrainedModel):
     @pause_config.setter
     def pause_config(self, value: Any) -> None:
         self._pause_config = self.resolve_pause_config(PauseConfig() if value is None else value)
+
+    @property
+    def pause_profile(self) -> PauseProfile | None:
+        """What was measured of these weights under several pause configurations; None if nothing was."""
+        return self._pause_profile
+
+    @pause_profile.setter
+    def pause_profile(self, value: Any) -> None:
+        profile = None if value is None else as_pause_profile(value)
+        if profile is not None:
+            profile.validate(self.config.num_hidden_layers)
+        self._pause_profile = profile
+
+    def select_pause_config(
+        self, min_speedup: float | None = None, max_drop: float | None = None, min_throughput: float | None = None
+    ) -> PauseConfig:
+        """The best pause configuration of the profile that fulfils all wishes.
+
+        With a wish for speed it is the most accurate one, with `max_drop` alone the fastest one. Speed-ups differ
+        between devices: `paumer_hf.evaluation.calibrate_throughput` measures them on yours.
+
+        Args:
+            min_speedup: At least so many times as fast as the dense model.
+            max_drop: At most so many points of mIoU (0.7 means 0.7 percentage points) below the dense model.
+            min_throughput: At least so many images per second, on the device and under the conditions of the profile.
+
+        Returns:
+            The configuration; `PauseConfig()` is the dense model.
+
+        Raises:
+            ValueError: If the model has no profile, there is no wish, one is out of range, or nothing fulfils them
+                all: it says what comes nearest.
+            TypeError: If a wish is no number.
+        """
+        if self.pause_profile is None:
+            raise ValueError(
+                "The model has no profile to choose from. Measure one and save it with `python "
+                "scripts/search_pause_config.py --model FOLDER --dataset DATASET`, or speeds alone with `python "
+                "scripts/calibrate_throughput.py --model FOLDER --save`; or assign `model.pause_profile`."
+            )
+        return self.pause_profile.select(min_speedup, max_drop, min_throughput).pause_config
 
     def resolve_pause_config(self, value: Any) -> PauseConfig:
         """The `PauseConfig` that a call means.
@@ -122,7 +161,7 @@ class PaumerPreTrainedModel(PreTrainedModel):
         token: str | bool | None = None,
         **kwargs: Any,
     ) -> None:
-        """Save as transformers does, and the default and the presets as `pause_config.json` beside the weights.
+        """Save as transformers does, and default, presets and profile as `pause_config.json` beside the weights.
 
         Args:
             save_directory: The folder; made if it is missing.
@@ -140,7 +179,7 @@ class PaumerPreTrainedModel(PreTrainedModel):
         push_arguments = {name: kwargs.pop(name) for name in PUSH_ARGUMENTS if name in kwargs}
         super().save_pretrained(save_directory, is_main_process, state_dict, token=token, **kwargs)
         if is_main_process and os.path.isdir(save_directory):
-            write_pause_config_file(save_directory, self.pause_config, presets)
+            write_pause_config_file(save_directory, self.pause_config, presets, self.pause_profile)
         if push_to_hub:
             repo_id = push_arguments.pop("repo_id", None) or os.path.basename(os.path.abspath(save_directory))
             self.push_to_hub(repo_id, token=token, **push_arguments)
@@ -153,7 +192,7 @@ class PaumerPreTrainedModel(PreTrainedModel):
         pause_config: Any = None,
         **kwargs: Any,
     ) -> Any:
-        """Load as transformers does, with the default and the presets of the checkpoint.
+        """Load as transformers does, with the default, the presets and the profile of the checkpoint.
 
         Args:
             pretrained_model_name_or_path: Folder or Hub id.
@@ -184,10 +223,11 @@ class PaumerPreTrainedModel(PreTrainedModel):
                 **download,
             )
         if path is not None:
-            default, presets = read_pause_config_file(path)
+            default, presets, profile = read_pause_config_file(path)
             try:
                 model.pause_presets = model._validate_presets(presets)
                 model.pause_config = default
+                model.pause_profile = profile
             except ValueError as error:
                 raise ValueError(f"{path} does not fit the model: {error}") from error
         if pause_config is not None:
