@@ -13,48 +13,18 @@ are spread over the processes, which changes no result.
 
 import dataclasses
 import functools
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 from transformers import HfArgumentParser
 
-from paumer_hf.data import SegmentationDataset, get_dataset_description, load_segmentation_dataset
-from paumer_hf.data.dataset_descriptions import DATASET_DESCRIPTIONS
-from paumer_hf.data.hub_datasets import HUB_DATASETS
 from paumer_hf.evaluation.evaluation_arguments import EvaluationArguments
 from paumer_hf.evaluation.results import environment_conditions, format_table, write_results, write_text
 from paumer_hf.evaluation.semantic_evaluation import evaluate_model
 from paumer_hf.evaluation.table_1 import select_pause_configs
 from paumer_hf.prediction import load_model
-from paumer_hf.training.preparation import describe_dataset, load_split
-from paumer_hf.training.recipe import TrainingRecipe, read_recipe
-
-
-def load_recipe(arguments: EvaluationArguments) -> TrainingRecipe | None:
-    """The recipe that is named, if any, with the place of the data set that the flags say."""
-    if arguments.recipe is None:
-        return None
-    if arguments.dataset is not None:
-        raise ValueError("Name the data set by either --dataset or --recipe.")
-    place = {name: getattr(arguments, name) for name in ("dataset_path", "dataset_revision")}
-    flags = [text for name, value in place.items() if value is not None for text in (f"--{name}", value)]
-    return read_recipe(["--config", arguments.recipe, *flags])
-
-
-def load_data(
-    arguments: EvaluationArguments, recipe: TrainingRecipe | None, class_names: Iterable[str]
-) -> SegmentationDataset:
-    """The split of the data set, as a recipe or the registered name describes it, or with the classes of the model."""
-    if recipe is not None:
-        return load_split(recipe, describe_dataset(recipe), arguments.split)
-    if arguments.dataset is None:
-        raise ValueError("Name the data set by --dataset, or by the --recipe of a training.")
-    names = {} if arguments.dataset in {*DATASET_DESCRIPTIONS, *HUB_DATASETS} else {"class_names": class_names}
-    description = get_dataset_description(arguments.dataset, **names)
-    place = {"path": arguments.dataset_path, "revision": arguments.dataset_revision}
-    return load_segmentation_dataset(description, arguments.split, **place)
+from paumer_hf.training.evaluation_data import load_evaluation_data
 
 
 def report(arguments: EvaluationArguments, results: list[dict[str, Any]], conditions: dict[str, Any]) -> None:
@@ -72,16 +42,16 @@ def main() -> None:
     (arguments,) = HfArgumentParser(EvaluationArguments).parse_args_into_dataclasses()
     try:
         accelerator = Accelerator(cpu=arguments.cpu)
-        recipe = load_recipe(arguments)
-        settings = arguments.settings(vars(recipe) if recipe is not None else None)
         model, processor = load_model(arguments.model, accelerator.device)
+        dataset, settings = load_evaluation_data(arguments, model.config.id2label.values())
         presets = {**model.pause_presets, "default": model.pause_config}
         names = (arguments.pause_configs, model.config.num_hidden_layers, presets, arguments.criteria)
         results = evaluate_model(
             model,
-            load_data(arguments, recipe, model.config.id2label.values()),
+            dataset,
             select_pause_configs(*names),
             max_samples=arguments.max_samples,
+            num_resamples=arguments.num_resamples,
             on_bad_sample=arguments.on_bad_sample,
             rank=accelerator.process_index,
             world_size=accelerator.num_processes,

@@ -13,8 +13,8 @@ from paumer_hf import PauseConfig
 from paumer_hf.evaluation.multi_scale import (
     MULTI_SCALES,
     EvaluationSettings,
+    ImagePasses,
     enlarge_to_window,
-    predict_labels,
     scaled_pixel_values,
     scaled_size,
 )
@@ -47,8 +47,13 @@ def labels_of(model, image, pause_config=None, **fields):
     settings = EvaluationSettings(image_mean=MEAN, image_std=STD, **fields)
     size = (image.height, image.width)
     with torch.no_grad():
-        images = scaled_pixel_values(image, settings)
-        return predict_labels(model, images, pause_config or PauseConfig(), settings, size)[0].numpy()
+        passes = ImagePasses(scaled_pixel_values(image, settings), settings, size)
+        configs = [part.seeded(pause_config or PauseConfig()) for part in passes.inputs]
+        logits = [
+            model(part.pixel_values, pause_config=config).logits
+            for part, config in zip(passes.inputs, configs, strict=True)
+        ]
+        return passes.label_maps(model, logits)[0].numpy()
 
 
 # --- the procedure, written out ---

@@ -13,9 +13,9 @@ from torch.nn import functional
 from paumer_hf import PaumerConfig, PaumerForSemanticSegmentation, PauseConfig
 from paumer_hf.data import BadSampleError, SegmentationSample, image_to_tensor
 from paumer_hf.evaluation import semantic_evaluation
-from paumer_hf.evaluation.mean_iou import ConfusionMatrix, compute_mean_iou
-from paumer_hf.evaluation.multi_scale import predict_labels, scaled_pixel_values
-from paumer_hf.evaluation.semantic_evaluation import EvaluationSettings, confusion_matrices, evaluate_model
+from paumer_hf.evaluation.mean_iou import ConfusionMatrix, compute_mean_iou, summarise_counts
+from paumer_hf.evaluation.multi_scale import EvaluationSettings, ImagePasses, scaled_pixel_values
+from paumer_hf.evaluation.semantic_evaluation import count_images, evaluate_model
 from paumer_hf.evaluation.sliding_window import derive_seed, sliding_window_logits
 
 
@@ -111,9 +111,10 @@ def test_images_that_cannot_be_read_stop_the_evaluation_or_are_skipped(model):
     skipped = evaluate_model(model, dataset, [DENSE, RANDOM], on_bad_sample="skip")
 
     readable = Samples([(20, 28), (24, 24), (17, 30), (18, 18)])
-    matrices = confusion_matrices(model, readable, [DENSE, RANDOM], EvaluationSettings(), indices=[1, 3]).matrices
-    for result, matrix in zip(skipped, matrices, strict=True):
-        expected = compute_mean_iou(matrix)
+    counted = list(count_images(model, readable, [DENSE, RANDOM], EvaluationSettings(), indices=[1, 3]))
+    assert [image.place for image in counted] == [1, 3]
+    for number, result in enumerate(skipped):
+        expected = summarise_counts(counted[0].counts[number] + counted[1].counts[number])
         assert {name: result[name] for name in expected} == expected
         assert result["num_images"] == 2
         assert result["bad_samples"] == ["first", "third"]
@@ -137,10 +138,9 @@ def test_scales_and_mirror_images_are_evaluated(model, dataset):
     model.eval()
     for sample in dataset.samples:
         with torch.no_grad():
-            images = scaled_pixel_values(sample.image, settings)
-            confusion.update(
-                predict_labels(model, images, PAUSED, settings, sample.annotation.shape), sample.annotation[None]
-            )
+            passes = ImagePasses(scaled_pixel_values(sample.image, settings), settings, sample.annotation.shape)
+            logits = [model(part.pixel_values, pause_config=PAUSED).logits for part in passes.inputs]
+            confusion.update(passes.label_maps(model, logits), sample.annotation[None])
     assert result["mean_iou"] == compute_mean_iou(confusion.matrix)["mean_iou"]
     assert result["mean_iou"] != evaluate_model(model, dataset, [PAUSED])[0]["mean_iou"]
 
@@ -160,13 +160,13 @@ def test_training_mode_is_restored_also_after_an_error(model, dataset):
 def test_shards_sum_to_the_whole(model, dataset):
     settings = EvaluationSettings(window_size=(16, 16), stride=(8, 12))
     configs = [PAUSED, RANDOM]
-    whole = confusion_matrices(model, dataset, configs, settings, range(3)).matrices
-    parts = [confusion_matrices(model, dataset, configs, settings, range(rank, 3, 2)).matrices for rank in range(2)]
-    assert torch.equal(whole, parts[0] + parts[1])
+    (other,) = count_images(model, dataset, configs, settings, [1])
 
-    def reduce(matrices):
-        assert torch.equal(matrices, parts[0])
-        return matrices + parts[1]
+    def reduce(counts):
+        assert counts.shape == (3, 2, 3, NUM_LABELS)
+        assert counts[1].eq(0).all()
+        assert counts[[0, 2]].ne(0).any()
+        return counts.index_add(0, torch.tensor([1]), other.counts[None])
 
     sharded = evaluate_model(
         model, dataset, configs, rank=0, world_size=2, reduce=reduce, window_size=(16, 16), stride=(8, 12)
@@ -203,11 +203,12 @@ def test_predictions_of_resized_images_return_to_the_size_of_the_reference(model
 def test_random_pausing_is_reproducible_and_differs_between_images(model, dataset, monkeypatch):
     seeds = []
 
-    def spy(model, images, pause_config, settings, size):
-        seeds.append(pause_config.seed)
-        return torch.zeros(1, *size, dtype=torch.int64)
+    def spy(model, inputs, pause_configs):
+        seeds.extend(pause_config.seed for pause_config in pause_configs)
+        return shared_logits(model, inputs, pause_configs)
 
-    monkeypatch.setattr(semantic_evaluation, "predict_labels", spy)
+    shared_logits = semantic_evaluation.shared_logits
+    monkeypatch.setattr(semantic_evaluation, "shared_logits", spy)
     unseeded = PauseConfig({1: 0.5}, criterion="random")
     evaluate_model(model, dataset, [unseeded], num_random_seeds=2)
     assert len(set(seeds)) == 6

@@ -11,7 +11,7 @@ from PIL import Image
 
 from paumer_hf import PaumerConfig, PaumerForSemanticSegmentation, PauseConfig
 from paumer_hf.data import SegmentationSample
-from paumer_hf.evaluation import semantic_evaluation
+from paumer_hf.evaluation.multi_scale import ImagePasses
 from paumer_hf.evaluation.semantic_evaluation import evaluate_model
 
 
@@ -42,13 +42,13 @@ def predictions(monkeypatch):
     """The label maps that are compared with the references, in the order of the images."""
     recorded = []
 
-    def record(*arguments):
-        labels = predict_labels(*arguments)
+    def record(passes, *arguments):
+        labels = label_maps(passes, *arguments)
         recorded.append(labels[0].tolist())
         return labels
 
-    predict_labels = semantic_evaluation.predict_labels
-    monkeypatch.setattr(semantic_evaluation, "predict_labels", record)
+    label_maps = ImagePasses.label_maps
+    monkeypatch.setattr(ImagePasses, "label_maps", record)
     return recorded
 
 

@@ -49,7 +49,7 @@ def evaluate(run_script, model, tmp_path):
 def expected_of(model, **settings):
     scenes = load_segmentation_dataset(SCENES, "validation", num_samples=2)
     configs = [PauseConfig(), PauseConfig({1: 0.5})]
-    results = evaluate_model(model, scenes, configs, image_mean=MEAN, image_std=STD, **settings)
+    results = evaluate_model(model, scenes, configs, image_mean=MEAN, image_std=STD, num_resamples=2000, **settings)
     return json.loads(json.dumps(results).replace("NaN", "null"))
 
 

@@ -74,6 +74,17 @@ def test_starting_from_a_checkpoint_keeps_its_weights_and_takes_the_new_sampling
         assert torch.equal(value, second.state_dict()[name])
 
 
+def test_the_measured_profile_of_a_checkpoint_does_not_hold_for_what_is_trained_from_it(tmp_path):
+    recipe = TrainingRecipe(config_overrides=SMALL)
+    first = make_model(recipe, describe_dataset(recipe))
+    first.pause_presets = {"fast": PauseConfig({1: 0.5})}
+    first.pause_profile = {"points": [{"pause_config": {}, "speedup": 1.0}], "conditions": {}}
+    first.save_pretrained(tmp_path)
+    second = make_model(TrainingRecipe(init_from=str(tmp_path)), describe_dataset(recipe))
+    assert second.pause_profile is None
+    assert second.pause_presets == first.pause_presets
+
+
 def test_a_checkpoint_of_other_classes_is_refused(tmp_path):
     make_model(TrainingRecipe(config_overrides=SMALL), describe_dataset(TrainingRecipe())).save_pretrained(tmp_path)
     recipe = TrainingRecipe(init_from=str(tmp_path), dataset="camvid")

@@ -1,6 +1,6 @@
 # Copyright 2026 The paumer_hf authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The command line of an evaluation: one dataclass whose field names are the flags of `scripts/evaluate.py`."""
+"""Command lines that evaluate: dataclasses whose field names are the flags of the scripts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from paumer_hf.evaluation.multi_scale import MULTI_SCALES
 
 
 @dataclass
-class EvaluationArguments:
-    """What to evaluate, on what, and how."""
+class DatasetArguments:
+    """Which model sees which images, and how images become label maps."""
 
     model: str = field(metadata={"help": "Folder or Hub id of the model."})
     dataset: str | None = field(
@@ -23,12 +23,9 @@ class EvaluationArguments:
     dataset_path: str | None = field(default=None, metadata={"help": "Folder or Hub id where the data set lies."})
     dataset_revision: str | None = field(default=None, metadata={"help": "Commit, tag or branch of it on the Hub."})
     split: str = field(default="validation", metadata={"help": "Split of the data set."})
-    pause_configs: list[str] = field(
-        default_factory=lambda: ["dense", "table_1"],
-        metadata={"help": "dense, default, table_1, presets of the model, or LAYER:RATIO,LAYER:RATIO,..."},
+    max_samples: int | None = field(
+        default=None, metadata={"help": "Images to evaluate, from the first; all if none."}
     )
-    criteria: list[str] = field(default_factory=lambda: ["entropy"], metadata={"help": "entropy, random, or both."})
-    num_random_seeds: int = field(default=1, metadata={"help": "Seeds that random pausing is averaged over."})
     seed: int = field(default=0, metadata={"help": "First seed of random pausing."})
     window_size: list[int] | None = field(default=None, metadata={"help": "Height and width of sliding windows."})
     stride: list[int] | None = field(default=None, metadata={"help": "Vertical and horizontal step of the windows."})
@@ -40,13 +37,11 @@ class EvaluationArguments:
     )
     flip: bool = field(default=False, metadata={"help": "Average over mirror images as well."})
     multi_scale: bool = field(default=False, metadata={"help": "The six scales of the paper, with --flip."})
-    on_bad_sample: Literal["stop", "skip"] = field(default="stop", metadata={"help": "At images that are unreadable."})
-    max_samples: int | None = field(
-        default=None, metadata={"help": "Images to evaluate, from the first; all if none."}
+    num_resamples: int = field(
+        default=2000, metadata={"help": "Resampled data sets behind the 95 % intervals; 0 leaves them out."}
     )
     dtype: Literal["float32", "bfloat16", "float16"] = field(default="float32", metadata={"help": "Of autocast."})
     cpu: bool = field(default=False, metadata={"help": "Compute on the CPU also where there is a GPU."})
-    output: str | None = field(default=None, metadata={"help": "JSON file to write; the table gets the ending .md."})
 
     def settings(self, recipe: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the fields of `EvaluationSettings` that are decided here, so not mean and standard deviation.
@@ -60,8 +55,7 @@ class EvaluationArguments:
         """
         if self.multi_scale and self.scales != [1.0]:
             raise ValueError("--multi_scale stands for scales of its own. Give either --scales or --multi_scale.")
-        names = ("window_batch_size", "seed", "num_random_seeds")
-        settings: dict[str, Any] = {name: getattr(self, name) for name in names}
+        settings: dict[str, Any] = {name: getattr(self, name) for name in ("window_batch_size", "seed")}
         for pair in (("window_size", "stride"), ("resize_short_side", "resize_long_side")):
             given = {name: getattr(self, name) for name in pair}
             if recipe is not None and all(value is None for value in given.values()):
@@ -73,4 +67,22 @@ class EvaluationArguments:
         return settings
 
 
-__all__ = ["EvaluationArguments"]
+@dataclass
+class EvaluationArguments(DatasetArguments):
+    """What to evaluate, on what, and how."""
+
+    pause_configs: list[str] = field(
+        default_factory=lambda: ["dense", "table_1"],
+        metadata={"help": "dense, default, table_1, presets of the model, or LAYER:RATIO,LAYER:RATIO,..."},
+    )
+    criteria: list[str] = field(default_factory=lambda: ["entropy"], metadata={"help": "entropy, random, or both."})
+    num_random_seeds: int = field(default=1, metadata={"help": "Seeds that random pausing is averaged over."})
+    on_bad_sample: Literal["stop", "skip"] = field(default="stop", metadata={"help": "At images that are unreadable."})
+    output: str | None = field(default=None, metadata={"help": "JSON file to write; the table gets the ending .md."})
+
+    def settings(self, recipe: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the fields of `EvaluationSettings` as the base class does, and the number of random seeds."""
+        return {**super().settings(recipe), "num_random_seeds": self.num_random_seeds}
+
+
+__all__ = ["DatasetArguments", "EvaluationArguments"]

@@ -17,6 +17,18 @@ def to_label_tensor(labels: Any, device: torch.device | str | None = None) -> Te
     return tensor.to(device=device, dtype=torch.int64).flatten()
 
 
+def _check_range(name: str, labels: Tensor, num_labels: int, ignore_index: int) -> None:
+    if labels.numel() == 0:
+        return
+    low, high = (int(value) for value in labels.aminmax())
+    if low < 0 or high >= num_labels:
+        raise ValueError(
+            f"{name} must lie in 0 .. {num_labels - 1} (num_labels={num_labels}) wherever the reference is not "
+            f"ignore_index={ignore_index}, got {low if low < 0 else high}. Check num_labels and the label mapping of "
+            "the data set."
+        )
+
+
 class ConfusionMatrix:
     """Counts, over any number of label maps, how often each class was predicted for each class.
 
@@ -56,24 +68,44 @@ class ConfusionMatrix:
             )
         counted = reference != self.ignore_index
         predicted, reference = predicted[counted], reference[counted]
-        self._check_range("predictions", predicted)
-        self._check_range("references", reference)
+        _check_range("predictions", predicted, self.num_labels, self.ignore_index)
+        _check_range("references", reference, self.num_labels, self.ignore_index)
         cells = reference * self.num_labels + predicted
         if counts is None:
             self.matrix += torch.bincount(cells, minlength=self.num_labels**2).view_as(self.matrix)
         else:
             self.matrix.view(-1).index_add_(0, cells, to_label_tensor(counts, self.matrix.device)[counted])
 
-    def _check_range(self, name: str, labels: Tensor) -> None:
-        if labels.numel() == 0:
-            return
-        low, high = (int(value) for value in labels.aminmax())
-        if low < 0 or high >= self.num_labels:
-            raise ValueError(
-                f"{name} must lie in 0 .. {self.num_labels - 1} (num_labels={self.num_labels}) wherever the reference "
-                f"is not ignore_index={self.ignore_index}, got {low if low < 0 else high}. Check num_labels and the "
-                "label mapping of the data set."
-            )
+
+class ReferenceMap:
+    """The reference of one image, against which the predictions of many pause configurations are counted.
+
+    Args:
+        references: Classes, integers of any shape.
+        num_labels: Number of classes.
+        ignore_index: Value whose pixels are left out.
+
+    Raises:
+        ValueError: If a class is outside its range.
+    """
+
+    def __init__(self, references: Tensor, num_labels: int, ignore_index: int = 255) -> None:
+        flat = to_label_tensor(references)
+        is_counted = flat != ignore_index
+        self._shape, self._num_labels = tuple(references.shape), num_labels
+        self._places = None if bool(is_counted.all()) else is_counted.nonzero().squeeze(1)
+        counted = flat if self._places is None else flat[self._places]
+        _check_range("references", counted, num_labels, ignore_index)
+        self._rows = counted * num_labels
+
+    def count(self, predictions: Tensor) -> Tensor:
+        """Return the `class_counts` of predicted classes, int64 of the shape of the references."""
+        if tuple(predictions.shape) != self._shape:
+            raise ValueError(f"predictions have the shape {tuple(predictions.shape)}, the references {self._shape}.")
+        flat = predictions.flatten()
+        predicted = flat if self._places is None else flat[self._places]
+        cells = torch.bincount(self._rows + predicted, minlength=self._num_labels**2)
+        return class_counts(cells.view(self._num_labels, self._num_labels))
 
 
 def class_counts(matrix: Tensor) -> Tensor:
@@ -119,9 +151,12 @@ def compute_mean_iou(matrix: Tensor) -> dict[str, Any]:
         `mean_iou`, `mean_accuracy` and `overall_accuracy` as floats, `per_category_iou` and `per_category_accuracy` as
         lists of `num_labels` floats.
     """
-    counts = matrix.detach().cpu().to(torch.float64)
-    hits = counts.diagonal()
-    references, predictions = counts.sum(1), counts.sum(0)
+    return summarise_counts(class_counts(matrix.detach()))
+
+
+def summarise_counts(counts: Tensor) -> dict[str, Any]:
+    """Compute what `compute_mean_iou` does from `(3, num_labels)` counts of classes, as of `class_counts`."""
+    hits, references, predictions = counts.cpu().to(torch.float64)
     iou = hits / (references + predictions - hits)  # 0 / 0 is nan: the class does not occur
     accuracy = hits / references
     return {
@@ -133,4 +168,12 @@ def compute_mean_iou(matrix: Tensor) -> dict[str, Any]:
     }
 
 
-__all__ = ["ConfusionMatrix", "class_counts", "compute_mean_iou", "mean_iou_of_counts", "to_label_tensor"]
+__all__ = [
+    "ConfusionMatrix",
+    "ReferenceMap",
+    "class_counts",
+    "compute_mean_iou",
+    "mean_iou_of_counts",
+    "summarise_counts",
+    "to_label_tensor",
+]

@@ -11,6 +11,7 @@ nowhere else.
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from PIL import Image
@@ -19,7 +20,7 @@ from torch.nn import functional
 
 from paumer_hf import PaumerForSemanticSegmentation, PauseConfig
 from paumer_hf.data import image_to_tensor
-from paumer_hf.evaluation.sliding_window import derive_seed, sliding_window_logits
+from paumer_hf.evaluation.sliding_window import Windows, derive_seed
 
 
 MULTI_SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
@@ -138,71 +139,86 @@ def enlarge_to_window(pixel_values: Tensor, window_size: Sequence[int]) -> Tenso
     return functional.interpolate(pixel_values, size=size, mode="bilinear", align_corners=False)
 
 
-def predict_labels(
-    model: PaumerForSemanticSegmentation,
-    scaled_images: Sequence[Tensor],
-    pause_config: PauseConfig,
-    settings: EvaluationSettings,
-    size: tuple[int, int],
-) -> Tensor:
-    """Predict the classes of images from all of their scales, and from their mirror images if the settings say so.
+class ModelInput(NamedTuple):
+    """What passes the model in one call: an image at one scale, its mirror image, or a batch of windows.
 
-    Logits exist for one scale at a time. Each scale and mirror image pauses on its own; where random pausing has a
-    seed, each has another one derived from it.
+    Attributes:
+        pixel_values: `(images, 3, height, width)`.
+        places: Where it stands among the inputs of the image, from which seeds of random pausing are derived.
+    """
+
+    pixel_values: Tensor
+    places: tuple[int, ...]
+
+    def seeded(self, pause_config: PauseConfig) -> PauseConfig:
+        """Return the pause configuration of this call: random pausing with a seed has another one in each."""
+        for place in self.places:
+            pause_config = derive_seed(pause_config, place)
+        return pause_config
+
+
+class ImagePasses:
+    """All that passes the model of images, and the label maps that come of the logits.
+
+    The images pass at every scale, mirrored as well if the settings say so, whole or by windows. Where probabilities
+    of several passes are summed, one pass is held in pixels at a time.
 
     Args:
-        model: A segmentation model.
-        scaled_images: The pixel values at each scale, each `(batch, 3, height, width)`.
-        pause_config: What the model pauses.
+        scaled_images: The pixel values at each scale, each `(images, 3, height, width)`.
         settings: Windows and mirror images; the scales are those of `scaled_images`.
         size: Height and width of the label maps.
 
-    Returns:
-        Label maps `(batch, *size)`.
+    Attributes:
+        inputs: What passes the model.
     """
-    passes = list(itertools.product(scaled_images, (False, True) if settings.flip else (False,)))
-    if len(passes) == 1:  # probabilities have their largest value where logits have it
-        return _pixel_logits(model, scaled_images[0], pause_config, settings, size).argmax(1)
-    total = torch.zeros(())
-    for number, (pixel_values, is_mirrored) in enumerate(passes):
-        seeded = derive_seed(pause_config, number) if number else pause_config
-        image = pixel_values.flip(-1) if is_mirrored else pixel_values
-        logits = _pixel_logits(model, image, seeded, settings, size)
-        probabilities = (logits.flip(-1) if is_mirrored else logits).softmax(1)
-        total = total.add_(probabilities) if number else probabilities
-    return total.argmax(1)
 
+    def __init__(self, scaled_images: Sequence[Tensor], settings: EvaluationSettings, size: tuple[int, int]) -> None:
+        self.inputs: list[ModelInput] = []
+        self._size = size
+        self._passes: list[tuple[slice, bool, Windows | None, tuple[int, int]]] = []
+        mirrored = (False, True) if settings.flip else (False,)
+        for number, (pixel_values, is_mirrored) in enumerate(itertools.product(scaled_images, mirrored)):
+            image = pixel_values.flip(-1) if is_mirrored else pixel_values
+            places = (number,) if number else ()
+            first, windows = len(self.inputs), None
+            if settings.window_size is None:
+                self.inputs.append(ModelInput(image, places))
+            else:
+                image = enlarge_to_window(image, settings.window_size)
+                window_size, stride = settings.window_size, settings.stride or settings.window_size
+                windows = Windows(image.shape[-2:], window_size, stride, settings.window_batch_size)
+                self.inputs += [ModelInput(crops, (*places, place)) for place, crops in windows.cut(image)]
+            image_size = (image.shape[-2], image.shape[-1])
+            self._passes.append((slice(first, len(self.inputs)), is_mirrored, windows, image_size))
 
-def _pixel_logits(
-    model: PaumerForSemanticSegmentation,
-    pixel_values: Tensor,
-    pause_config: PauseConfig,
-    settings: EvaluationSettings,
-    size: tuple[int, int],
-) -> Tensor:
-    """Return float32 logits `(batch, num_labels, *size)` of images, whole or by sliding windows."""
-    if settings.window_size is None:
-        patch_logits = model(pixel_values, pause_config=pause_config).logits
-        logits = model.upsample_logits(patch_logits, tuple(pixel_values.shape[-2:]))
-    else:
-        logits = sliding_window_logits(
-            model,
-            enlarge_to_window(pixel_values, settings.window_size),
-            settings.window_size,
-            settings.stride or settings.window_size,
-            pause_config,
-            settings.window_batch_size,
-        )
-    if tuple(logits.shape[-2:]) != size:
-        logits = functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-    return logits
+    def label_maps(self, model: PaumerForSemanticSegmentation, logits: Sequence[Tensor]) -> Tensor:
+        """Return the label maps `(images, *size)` that the model's logits of each of `inputs` make."""
+        if len(self._passes) == 1:  # probabilities have their largest value where logits have it
+            return self._pixel_logits(model, logits, 0).argmax(1)
+        total = torch.zeros(())
+        for number in range(len(self._passes)):
+            probabilities = self._pixel_logits(model, logits, number).softmax(1)
+            total = total.add_(probabilities) if number else probabilities
+        return total.argmax(1)
+
+    def _pixel_logits(self, model: PaumerForSemanticSegmentation, logits: Sequence[Tensor], number: int) -> Tensor:
+        """Return float32 logits `(images, num_labels, *size)` of one pass, turned back if it was mirrored."""
+        part, is_mirrored, windows, image_size = self._passes[number]
+        if windows is None:
+            pixels = model.upsample_logits(logits[part][0], image_size)
+        else:
+            pixels = windows.join(logits[part], model.upsample_logits)
+        if tuple(pixels.shape[-2:]) != self._size:
+            pixels = functional.interpolate(pixels, size=self._size, mode="bilinear", align_corners=False)
+        return pixels.flip(-1) if is_mirrored else pixels
 
 
 __all__ = [
     "MULTI_SCALES",
     "EvaluationSettings",
+    "ImagePasses",
+    "ModelInput",
     "enlarge_to_window",
-    "predict_labels",
     "scaled_pixel_values",
     "scaled_size",
 ]

@@ -15,21 +15,25 @@ from tqdm import tqdm
 
 from paumer_hf import PaumerForSemanticSegmentation, PauseConfig
 from paumer_hf.data import BadSampleError, SegmentationSample
-from paumer_hf.evaluation.mean_iou import ConfusionMatrix, compute_mean_iou
-from paumer_hf.evaluation.multi_scale import EvaluationSettings, predict_labels, scaled_pixel_values
+from paumer_hf.evaluation.bootstrap import add_intervals
+from paumer_hf.evaluation.mean_iou import ReferenceMap, summarise_counts
+from paumer_hf.evaluation.multi_scale import EvaluationSettings, ImagePasses, scaled_pixel_values
+from paumer_hf.evaluation.shared_layers import shared_logits
 from paumer_hf.evaluation.sliding_window import derive_seed
 
 
-class Counts(NamedTuple):
-    """What one process counted over its images.
+class ImageCounts(NamedTuple):
+    """What the evaluation of one image counted.
 
     Attributes:
-        matrices: int64 `(pause configurations, num_labels, num_labels)` on the model's device.
-        bad_samples: Index and id of each image that was skipped because it cannot be read.
+        place: Its index in the data set.
+        sample_id: Its id where it could not be read, else None.
+        counts: int64 `(pause configurations, 3, num_labels)`, see `class_counts`; zeros where it could not be read.
     """
 
-    matrices: Tensor
-    bad_samples: dict[int, str]
+    place: int
+    sample_id: str | None
+    counts: Tensor
 
 
 def evaluate_model(
@@ -43,9 +47,10 @@ def evaluate_model(
     world_size: int = 1,
     reduce: Callable[[Tensor], Tensor] | None = None,
     progress: bool = True,
+    num_resamples: int = 0,
     **settings: Any,
 ) -> list[dict[str, Any]]:
-    """Evaluate a model under several pause configurations, decoding each image once.
+    """Evaluate a model under several pause configurations, which share the layers that are alike.
 
     On any number of processes the results are the same: those of all images.
 
@@ -60,12 +65,14 @@ def evaluate_model(
         reduce: With several processes, sums a tensor over them (for example
             `functools.partial(accelerator.reduce, reduction="sum")`), so that each returns the results of all images.
         progress: Whether to show a progress bar where there is a terminal.
+        num_resamples: Number of resampled data sets from which 95 % intervals are taken; 0 leaves them out.
         **settings: The fields of `EvaluationSettings`.
 
     Returns:
         For each configuration its `pause_config` (text form, empty for dense), `criterion`, `seed`, `num_images` (that
         were evaluated) and the results of `compute_mean_iou`. With several random seeds the results are means over the
-        seeds, beside `mean_iou_per_seed` and its standard deviation `mean_iou_spread`. If images were skipped,
+        seeds, beside `mean_iou_per_seed` and its standard deviation `mean_iou_spread`. With `num_resamples` also what
+        `add_intervals` adds. If images were skipped,
         `bad_samples` lists their ids in the order of the data set.
 
     Raises:
@@ -79,38 +86,37 @@ def evaluate_model(
     if num_images < 1:
         raise ValueError(f"There is nothing to evaluate: the data set has {len(dataset)} images, {max_samples=}.")
     if reduce is None and world_size > 1:
-        raise ValueError(
-            f"world_size={world_size} needs reduce, which sums a tensor over the processes. Without it use "
-            "confusion_matrices and sum its matrices."
-        )
-    runs = [_with_seeds(pause_config, checked) for pause_config in pause_configs]
-    matrices, bad_samples = confusion_matrices(
-        model,
-        dataset,
-        [seeded for run in runs for seeded in run],
-        checked,
-        indices=range(rank, num_images, world_size),
-        on_bad_sample=on_bad_sample,
-        progress=progress,
+        raise ValueError(f"world_size={world_size} needs reduce, which sums a tensor over the processes.")
+    runs = [with_seeds(pause_config, checked) for pause_config in pause_configs]
+    counts, bad_samples = _count_all(
+        num_images,
+        count_images(
+            model,
+            dataset,
+            [seeded for run in runs for seeded in run],
+            checked,
+            indices=range(rank, num_images, world_size),
+            on_bad_sample=on_bad_sample,
+            progress=progress,
+        ),
     )
     bad_ids = list(bad_samples.values())
     if reduce is not None:
-        matrices = reduce(matrices)
+        counts = reduce(counts)
         if on_bad_sample == "skip":
-            bad_ids = _gather_texts(bad_samples, num_images, reduce, matrices.device)
+            bad_ids = _gather_texts(bad_samples, num_images, reduce, counts.device)
     if len(bad_ids) == num_images:
         raise ValueError(f"None of the {num_images} images can be read; the first is {bad_ids[0]!r}.")
-    skipped = {"bad_samples": bad_ids} if bad_ids else {}
-    remaining = iter(matrices.unbind())
-    results = []
-    for run in runs:
-        per_seed = [compute_mean_iou(next(remaining)) for _ in run]
-        configuration = {"pause_config": run[0].to_text(), "criterion": run[0].criterion, "seed": run[0].seed}
-        results.append({**configuration, "num_images": num_images - len(bad_ids), **_average(per_seed), **skipped})
-    return results
+    split = counts.split([len(run) for run in runs], dim=1)
+    rows = [summarise_run(run, part) for run, part in zip(runs, split, strict=True)]
+    for row in rows:
+        row["num_images"] = num_images - len(bad_ids)
+    if num_resamples:
+        rows = add_intervals(rows, [part.movedim(1, 0).cpu().numpy() for part in split], num_resamples)
+    return [{**row, "bad_samples": bad_ids} if bad_ids else row for row in rows]
 
 
-def confusion_matrices(
+def count_images(
     model: PaumerForSemanticSegmentation,
     dataset: Any,
     pause_configs: Sequence[PauseConfig],
@@ -118,8 +124,22 @@ def confusion_matrices(
     indices: Sequence[int],
     on_bad_sample: Literal["stop", "skip"] = "stop",
     progress: bool = True,
-) -> Counts:
-    """Count the confusion matrix of each pause configuration over some images of a data set.
+    description: str = "Evaluating",
+) -> Iterator[ImageCounts]:
+    """Count each image of a data set under several pause configurations, which share the layers that are alike.
+
+    Args:
+        model: A segmentation model; its training mode is restored afterwards.
+        dataset: A `SegmentationDataset`.
+        pause_configs: The configurations; those that pause at random have a seed.
+        settings: How an image becomes a label map.
+        indices: Places of the images.
+        on_bad_sample: Whether an image that cannot be read ends the evaluation or is left out of it.
+        progress: Whether to show a progress bar where there is a terminal.
+        description: What the progress bar says.
+
+    Yields:
+        The counts of each image.
 
     Raises:
         BadSampleError: If an image cannot be read and `on_bad_sample` is `"stop"`.
@@ -134,24 +154,56 @@ def confusion_matrices(
             f"{dataset.description.num_labels}. Take the data set that the model was trained for."
         )
     device = next(model.parameters()).device
-    counted = [ConfusionMatrix(num_labels, device=device) for _ in pause_configs]
-    bad_samples: dict[int, str] = {}
-    with _inference(model, device, settings.dtype):
-        for index in tqdm(indices, desc="Evaluating", unit="image", disable=None if progress else True):
+    with _evaluating(model):
+        for index in tqdm(indices, desc=description, unit="image", disable=None if progress else True):
             try:
                 sample = _read_sample(dataset, index)
             except BadSampleError as error:
                 if on_bad_sample == "stop":
                     raise
-                bad_samples[index] = error.sample_id
+                nothing = torch.zeros(len(pause_configs), 3, num_labels, dtype=torch.int64, device=device)
+                yield ImageCounts(index, error.sample_id, nothing)
                 continue
-            images = [pixel_values.to(device) for pixel_values in scaled_pixel_values(sample.image, settings)]
-            references = torch.as_tensor(sample.annotation).to(device)
-            size = (references.shape[0], references.shape[1])
-            for confusion, pause_config in zip(counted, pause_configs, strict=True):
-                predictions = predict_labels(model, images, derive_seed(pause_config, index), settings, size)
-                confusion.update(predictions, references)
-    return Counts(torch.stack([confusion.matrix for confusion in counted]), bad_samples)
+            with torch.inference_mode(), torch.autocast(device.type, settings.dtype, settings.dtype is not None):
+                counts = _count_image(model, sample, index, pause_configs, settings, device)
+            yield ImageCounts(index, None, counts)
+
+
+def _count_image(
+    model: PaumerForSemanticSegmentation,
+    sample: SegmentationSample,
+    index: int,
+    pause_configs: Sequence[PauseConfig],
+    settings: EvaluationSettings,
+    device: torch.device,
+) -> Tensor:
+    images = [pixel_values.to(device) for pixel_values in scaled_pixel_values(sample.image, settings)]
+    references = torch.as_tensor(sample.annotation).to(device)
+    passes = ImagePasses(images, settings, (references.shape[0], references.shape[1]))
+    reference_map = ReferenceMap(references, model.config.num_labels)
+    counts = torch.zeros(len(pause_configs), 3, model.config.num_labels, dtype=torch.int64, device=device)
+    seeded = [derive_seed(pause_config, index) for pause_config in pause_configs]
+    for number, logits in shared_logits(model, passes.inputs, seeded):
+        counts[number] = reference_map.count(passes.label_maps(model, logits)[0])
+    return counts
+
+
+def _count_all(num_images: int, counted: Iterator[ImageCounts]) -> tuple[Tensor, dict[int, str]]:
+    """Return the counts `(num_images, configurations, 3, num_labels)`, zeros elsewhere, and the unreadable images."""
+    counts, bad_samples = torch.zeros(0), {}
+    for image in counted:
+        if counts.numel() == 0:
+            counts = image.counts.new_zeros(num_images, *image.counts.shape)
+        counts[image.place] = image.counts
+        if image.sample_id is not None:
+            bad_samples[image.place] = image.sample_id
+    return counts, bad_samples
+
+
+def summarise_run(run: Sequence[PauseConfig], counts: Tensor) -> dict[str, Any]:
+    """Summarise the counts `(images, seeds, 3, num_labels)` of one pause configuration under its seeds."""
+    configuration = {"pause_config": run[0].to_text(), "criterion": run[0].criterion, "seed": run[0].seed}
+    return {**configuration, **_average([summarise_counts(of_seed) for of_seed in counts.sum(0)])}
 
 
 def _read_sample(dataset: Any, index: int) -> SegmentationSample:
@@ -188,7 +240,7 @@ def _gather_texts(
     return [piece.decode("utf-8", "surrogateescape") for piece in pieces]
 
 
-def _with_seeds(pause_config: PauseConfig, settings: EvaluationSettings) -> list[PauseConfig]:
+def with_seeds(pause_config: PauseConfig, settings: EvaluationSettings) -> list[PauseConfig]:
     """Return the configuration once, or once per seed where it pauses at random."""
     if not pause_config or pause_config.criterion != "random":
         return [pause_config]
@@ -210,15 +262,21 @@ def _average(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _inference(model: torch.nn.Module, device: torch.device, dtype: torch.dtype | None) -> Iterator[None]:
-    """Switch a model to evaluation without gradients, and back to its training mode afterwards."""
+def _evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """Switch a model to evaluation, and back to its training mode afterwards."""
     was_training = model.training
     model.eval()
     try:
-        with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-            yield
+        yield
     finally:
         model.train(was_training)
 
 
-__all__ = ["Counts", "EvaluationSettings", "confusion_matrices", "evaluate_model"]
+__all__ = [
+    "EvaluationSettings",
+    "ImageCounts",
+    "count_images",
+    "evaluate_model",
+    "summarise_run",
+    "with_seeds",
+]

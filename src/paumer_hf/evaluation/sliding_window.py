@@ -3,7 +3,8 @@
 """Sliding windows: an image is cut into overlapping windows and their logits are averaged."""
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,66 @@ def derive_seed(pause_config: Any, *positions: int) -> Any:
     return dataclasses.replace(pause_config, seed=int(state) % 2**31)
 
 
+class Windows:
+    """The windows of images of one size: cuts images into batches of windows, and joins the logits of the batches.
+
+    Args:
+        image_size: Height and width of the images in pixels.
+        window_size: Height and width of a window; a shorter side of the image is one window long.
+        stride: Vertical and horizontal step from window to window, at most the window size.
+        batch_size: Number of windows that pass the model together.
+
+    Attributes:
+        size: Height and width of every window.
+    """
+
+    def __init__(
+        self, image_size: Sequence[int], window_size: Sequence[int], stride: Sequence[int], batch_size: int = 4
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+        self._image_size = tuple(image_size)
+        self._starts = [window_starts(*sides) for sides in zip(image_size, window_size, stride, strict=True)]
+        height, width = (min(sides) for sides in zip(image_size, window_size, strict=True))
+        self.size = (height, width)
+        corners = itertools.product(*self._starts)
+        windows = [(slice(top, top + height), slice(left, left + width)) for top, left in corners]
+        self._batches = [windows[first : first + batch_size] for first in range(0, len(windows), batch_size)]
+
+    def cut(self, pixel_values: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Yield for each batch the number of its first window and its pixels.
+
+        Args:
+            pixel_values: Images `(images, channels, height, width)`.
+
+        Yields:
+            A number, and `(windows x images, channels, *self.size)`: all images of a window before the next window.
+        """
+        first = 0
+        for batch in self._batches:
+            yield first, torch.cat([pixel_values[:, :, rows, columns] for rows, columns in batch])
+            first += len(batch)
+
+    def join(self, batches: Sequence[Tensor], upsample: Callable[[Tensor, tuple[int, int]], Tensor]) -> Tensor:
+        """Average logits where windows overlap. Only one window's logits are held in pixels beside the sum.
+
+        Args:
+            batches: The logits of each batch, `(windows x images, num_labels, rows, columns)` each.
+            upsample: `upsample_logits` of the model.
+
+        Returns:
+            Logits `(images, num_labels, height, width)` in float32.
+        """
+        num_images = batches[0].shape[0] // len(self._batches[0])
+        # The classes last in memory make the argmax that follows four times as fast.
+        shape = (num_images, *self._image_size, batches[0].shape[1])
+        total = batches[0].new_zeros(shape, dtype=torch.float32).permute(0, 3, 1, 2)
+        for windows, logits in zip(self._batches, batches, strict=True):
+            for (rows, columns), window_logits in zip(windows, logits.split(num_images), strict=True):
+                total[:, :, rows, columns] += upsample(window_logits, self.size)
+        return total.div_(_overlaps(self._image_size, self._starts, self.size).to(total.device))
+
+
 def sliding_window_logits(
     model: PaumerForSemanticSegmentation,
     pixel_values: Tensor,
@@ -56,7 +117,7 @@ def sliding_window_logits(
 ) -> Tensor:
     """Return pixel logits of an image from overlapping windows, averaged where windows overlap.
 
-    Each window pauses on its own. Only one window's logits are held at full size beside the sum.
+    Each window pauses on its own.
 
     Args:
         model: A segmentation model with `upsample_logits`.
@@ -69,23 +130,12 @@ def sliding_window_logits(
     Returns:
         Logits `(batch, num_labels, height, width)` in float32.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
-    num_images, _, *image_size = pixel_values.shape
-    starts = [window_starts(*sides) for sides in zip(image_size, window_size, stride, strict=True)]
-    height, width = (min(sides) for sides in zip(image_size, window_size, strict=True))
-    windows = [(slice(top, top + height), slice(left, left + width)) for top in starts[0] for left in starts[1]]
-
-    total = torch.zeros(0)
-    for first in range(0, len(windows), batch_size):
-        batch = windows[first : first + batch_size]
-        crops = torch.cat([pixel_values[:, :, rows, columns] for rows, columns in batch])
-        logits = model(crops, pause_config=derive_seed(pause_config, first)).logits
-        if first == 0:
-            total = logits.new_zeros(num_images, logits.shape[1], *image_size, dtype=torch.float32)
-        for (rows, columns), window_logits in zip(batch, logits.split(num_images), strict=True):
-            total[:, :, rows, columns] += model.upsample_logits(window_logits, (height, width))
-    return total.div_(_overlaps(image_size, starts, (height, width)).to(total.device))
+    windows = Windows(pixel_values.shape[-2:], window_size, stride, batch_size)
+    batches = [
+        model(crops, pause_config=derive_seed(pause_config, first)).logits
+        for first, crops in windows.cut(pixel_values)
+    ]
+    return windows.join(batches, model.upsample_logits)
 
 
 def _overlaps(image_size: Sequence[int], starts: Sequence[Sequence[int]], window_size: Sequence[int]) -> Tensor:
@@ -99,4 +149,4 @@ def _overlaps(image_size: Sequence[int], starts: Sequence[Sequence[int]], window
     return torch.outer(*sides)
 
 
-__all__ = ["derive_seed", "sliding_window_logits", "window_starts"]
+__all__ = ["Windows", "derive_seed", "sliding_window_logits", "window_starts"]

@@ -280,7 +280,9 @@ def _make_model(
     _check_classes(recipe, num_labels, description)
     fields |= {"dtype": torch.float32, **labels}
     # Half-precision checkpoints too: mixed precision computes in less, the weights are trained in float32.
-    return PaumerForSemanticSegmentation.from_pretrained(recipe.init_from, revision=revision, **fields)
+    model = PaumerForSemanticSegmentation.from_pretrained(recipe.init_from, revision=revision, **fields)
+    model.pause_profile = None  # what was measured of these weights does not hold for those of the training
+    return model
 
 
 def _check_classes(recipe: TrainingRecipe, num_labels: int | None, description: DatasetDescription) -> None:
