@@ -60,6 +60,75 @@ def test_marks_lines_and_axes(tmp_path, monkeypatch):
     assert {text.get_text() for text in axes.texts} == {"3:.4", "3,5:.4"}
 
 
+def bars_of(axes):
+    """The bounds of each bar, by the images per second at which it stands."""
+    bars = {}
+    for container in axes.containers:
+        (low, high) = container.lines[2][0].get_segments()[0]
+        assert low[0] == high[0]
+        bars.setdefault(low[0], []).append((low[1], high[1]))
+    return bars
+
+
+def test_bars_are_intervals_of_dense_and_of_the_lines_where_there_are_any(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    figures = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure))
+    results = [
+        {**result, "mean_iou_interval": [result["mean_iou"] - 0.02, result["mean_iou"] + 0.03]} for result in RESULTS
+    ]
+    plot_trade_off(results, tmp_path / "trade_off.png")
+    bars = bars_of(figures[0].axes[0])
+    assert set(bars) == {4.0, 5.5, 6.6}  # and not 4.6, which is not on the line
+    assert bars[4.0] == [pytest.approx((40, 45))]
+    assert sorted(bars[5.5]) == [pytest.approx((34, 39)), pytest.approx((38, 43))]
+    assert "bars: 95 % interval over images" in [text.get_text() for text in figures[0].axes[0].get_legend().texts]
+
+
+def test_bars_are_the_spread_over_seeds_where_there_are_no_intervals(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    figures = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure))
+    plot_trade_off(RESULTS, tmp_path / "trade_off.png")
+    plot_trade_off(RESULTS[:-1], tmp_path / "trade_off.png")
+    assert bars_of(figures[0].axes[0]) == {5.5: [pytest.approx((35, 37))]}
+    assert bars_of(figures[1].axes[0]) == {}
+    explained = [[text.get_text() for text in figure.axes[0].get_legend().texts] for figure in figures]
+    assert explained == [
+        ["dense", "entropy", "random", "bars: standard deviation over seeds"],
+        ["dense", "entropy"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("interval", "is_pale"), [([-0.03, 0.001], True), ([-0.03, -0.001], False), ([0, 0], True), ([0.001, 0.03], False)]
+)
+def test_marks_are_pale_where_the_difference_to_dense_may_be_nothing(tmp_path, monkeypatch, interval, is_pale):
+    pytest.importorskip("matplotlib")
+    figures = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure))
+    results = [dict(result) for result in RESULTS]
+    results[1]["mean_iou_difference_interval"] = interval
+    results[2]["mean_iou_difference_interval"] = [-1, 1]  # not on the line, and open
+    results[3]["mean_iou_difference_interval"] = [-0.07, -0.03]
+    plot_trade_off(results, tmp_path / "trade_off.png")
+    axes = figures[0].axes[0]
+    faces = {
+        tuple(line.get_xydata()[0]): line.get_markerfacecolor()
+        for line in axes.lines
+        if len(line.get_xdata()) == 1 and line.get_color() == plots._STYLES["entropy"]["color"]
+    }
+    sure = plots._STYLES["entropy"]["color"]
+    pale = plots._STYLES["entropy"]["pale"]
+    assert faces == {
+        (5.5, 40.0): pale if is_pale else sure,
+        (4.6, 39.0): "white",
+        (6.6, 37.0): sure,
+    }
+    explained = "pale: no sure difference to dense" in [text.get_text() for text in axes.get_legend().texts]
+    assert explained == is_pale
+
+
 def test_speed_is_what_all_results_have(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     figures = []

@@ -115,3 +115,27 @@ def test_markdown_table_has_the_same_number_of_cells_in_each_line():
     assert len({len(line) for line in lines}) == 1
     assert set(lines[1]) <= set("|-: ")
     assert "1.500" in lines[3]
+
+
+def test_table_shows_intervals_beside_what_they_are_of_and_only_where_rows_have_them():
+    assert "95 %" not in format_table(EVALUATIONS)
+    assert "difference" not in format_table(EVALUATIONS)
+    intervals = [
+        {"mean_iou_interval": [0.4123, 0.5387]},
+        {
+            "mean_iou_interval": [0.4, 0.5],
+            "mean_iou_difference": -0.05,
+            "mean_iou_difference_interval": [-0.0612, 0.0004],
+        },
+        {"mean_iou_interval": [None, None], "mean_iou_difference": None},
+    ]
+    rows = [{**row, **added} for row, added in zip(EVALUATIONS, intervals, strict=False)]
+    lines = format_table(rows, markdown=True).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert cells[0] == [
+        "pause configuration", "criterion", "mIoU", "95 %", "± seeds", "difference", "95 % of it", "pixel accuracy"
+    ]  # fmt: skip
+    assert cells[2] == ["dense", "", "50.00", "41.2 to 53.9", "", "", "", "90.00"]
+    assert cells[3] == ["3:0.4", "entropy", "45.00", "40.0 to 50.0", "", "-5.00", "-6.12 to +0.04", "87.50"]
+    assert cells[4] == ["3:0.4", "random", "40.00", "? to ?", "1.23", "", "", ""]
+    assert len({len(line) for line in lines}) == 1

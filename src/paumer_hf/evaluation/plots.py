@@ -11,11 +11,14 @@ from paumer_hf.files import atomic_path
 
 # Colours of Okabe and Ito, which differ for every kind of colour vision; marker and line differ as well, for print.
 _STYLES = {
-    "entropy": {"color": "#0072B2", "marker": "o", "linestyle": "-"},
-    "random": {"color": "#D55E00", "marker": "s", "linestyle": "--"},
+    "entropy": {"color": "#0072B2", "pale": "#A6CFE8", "marker": "o", "linestyle": "-"},
+    "random": {"color": "#D55E00", "pale": "#F5C6A5", "marker": "s", "linestyle": "--"},
 }
-_DENSE = {"color": "#000000", "marker": "*", "markersize": 13, "linestyle": ""}
+_DENSE: dict[str, Any] = {"color": "#000000", "marker": "*", "markersize": 13, "linestyle": ""}
 _REFERENCE_COLOUR = "#999999"
+
+# What bars can show, the first of these that any result has.
+_BARS = {"mean_iou_interval": "95 % interval over images", "mean_iou_spread": "standard deviation over seeds"}
 
 _AXES = {
     "images_per_second": "images per second",
@@ -30,7 +33,11 @@ def plot_trade_off(
     """Draw mean IoU against speed: one mark per pause configuration, a line through the best of each criterion.
 
     A configuration is on the line if no other of its criterion is both faster and more accurate; the others have open
-    marks. Bars are the standard deviation over the seeds of random pausing.
+    marks. Where results have 95 % intervals, these are the bars of the dense model and of the marks on the lines. A
+    mark on a line is pale if the interval of its difference to the dense model contains 0, so that neither can be
+    called the better one. As all marks are of the same images, this can be sure although bars overlap. The lines go by
+    the measured values; whether neighbours on them differ is not drawn. Where there are no intervals, bars are the
+    standard deviation over the seeds of random pausing.
 
     Args:
         results: Results with `pause_config`, `criterion`, `mean_iou` and a measure of speed, as of `join_results`.
@@ -54,20 +61,23 @@ def plot_trade_off(
     figure = figures.Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.add_subplot()
     dense = [result for result in results if not result["pause_config"]]
+    bars = next((key for key in _BARS if any(result.get(key) is not None for result in results)), None)
     if dense:
+        _draw_bar(axes, dense[0], x, bars, _DENSE["color"])
         axes.plot(dense[0][x], 100 * dense[0]["mean_iou"], label="dense", zorder=4, **_DENSE)
         axes.axhline(100 * dense[0]["mean_iou"], color=_REFERENCE_COLOUR, linewidth=0.8, linestyle=":", zorder=1)
+    any_pale = False
     for criterion, style in _STYLES.items():
         of_criterion = [result for result in results if result["pause_config"] and result["criterion"] == criterion]
         if of_criterion:
-            _draw_criterion(axes, of_criterion, x, style, criterion)
+            any_pale |= _draw_criterion(axes, of_criterion, x, bars, style, criterion)
     axes.set_xlabel(_AXES[x])
     axes.set_ylabel("mean IoU (%)")
     axes.margins(x=0.1, y=0.18)
     axes.grid(visible=True, color="#DDDDDD", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower left")
+    _draw_legend(axes, bars, any_pale)
     if title is not None:
         axes.set_title(title)
     _save(figure, path)
@@ -87,24 +97,23 @@ def frontier(points: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def _draw_criterion(
-    axes: Any, results: Sequence[Mapping[str, Any]], x: str, style: Mapping[str, Any], criterion: str
-) -> None:
+    axes: Any,
+    results: Sequence[Mapping[str, Any]],
+    x: str,
+    bars: str | None,
+    style: Mapping[str, Any],
+    criterion: str,
+) -> bool:
+    """Draw the marks, bars and line of one criterion, and return whether any mark is pale."""
     points = [(result[x], 100 * result["mean_iou"]) for result in results]
     best = frontier(points)
     marks = {"color": style["color"], "marker": style["marker"], "markersize": 5.5}
-    for index, (speed, accuracy) in enumerate(points):
-        spread = results[index].get("mean_iou_spread")
-        axes.errorbar(
-            speed,
-            accuracy,
-            yerr=None if spread is None else 100 * spread,
-            linestyle="",
-            capsize=2,
-            elinewidth=0.8,
-            markerfacecolor=style["color"] if index in best else "white",
-            zorder=3,
-            **marks,
-        )
+    for index, (result, point) in enumerate(zip(results, points, strict=True)):
+        # Intervals of all marks would hide the marks.
+        if index in best or bars != "mean_iou_interval":
+            _draw_bar(axes, result, x, bars, style["color"])
+        face = style["pale"] if _is_like_dense(result) else style["color"]
+        axes.plot(*point, linestyle="", markerfacecolor=face if index in best else "white", zorder=3, **marks)
     line = [points[index] for index in best]
     axes.plot(
         *zip(*line, strict=True), linestyle=style["linestyle"], linewidth=1.5, label=criterion, zorder=2, **marks
@@ -115,13 +124,49 @@ def _draw_criterion(
             axes.annotate(
                 _short(results[index]["pause_config"]),
                 points[index],
-                xytext=(0, 6),
+                xytext=(3, 6),
                 textcoords="offset points",
                 rotation=60,
                 rotation_mode="anchor",
                 fontsize=7.5,
                 color="#333333",
             )
+    return any(_is_like_dense(results[index]) for index in best)
+
+
+def _draw_bar(axes: Any, result: Mapping[str, Any], x: str, bars: str | None, colour: str) -> None:
+    value = None if bars is None else result.get(bars)
+    if value is None:
+        return
+    low, high = value if bars == "mean_iou_interval" else (result["mean_iou"] - value, result["mean_iou"] + value)
+    axes.errorbar(
+        result[x],
+        50 * (low + high),  # an interval need not be centred on the mark
+        yerr=50 * (high - low),
+        linestyle="",
+        ecolor=colour,
+        elinewidth=0.8,
+        capsize=2,
+        alpha=0.5,
+        zorder=1.5,
+    )
+
+
+def _draw_legend(axes: Any, bars: str | None, any_pale: bool) -> None:
+    """Write what marks, lines and bars mean; entries without data stand for what has no label of its own."""
+    if any_pale:
+        pale = {"color": _REFERENCE_COLOUR, "markerfacecolor": "#DDDDDD", "marker": "o", "markersize": 5.5}
+        axes.plot([], [], linestyle="", label="pale: no sure difference to dense", **pale)
+    if bars is not None:
+        grey = {"color": _REFERENCE_COLOUR, "marker": "|", "markersize": 9}
+        axes.plot([], [], linestyle="", label=f"bars: {_BARS[bars]}", **grey)
+    axes.legend(frameon=False, loc="lower left", fontsize=8)
+
+
+def _is_like_dense(result: Mapping[str, Any]) -> bool:
+    """Whether the interval of the difference to the dense model contains 0."""
+    interval = result.get("mean_iou_difference_interval")
+    return interval is not None and interval[0] <= 0 <= interval[1]
 
 
 def _short(text: str) -> str:

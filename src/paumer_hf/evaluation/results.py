@@ -26,7 +26,10 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("pause_config", "pause configuration", lambda text: text or "dense"),
     ("criterion", "criterion", str),
     ("mean_iou", "mIoU", lambda value: f"{100 * value:.2f}"),
+    ("mean_iou_interval", "95 %", lambda bounds: _interval_in_percent(bounds, ".1f")),
     ("mean_iou_spread", "± seeds", lambda value: f"{100 * value:.2f}"),
+    ("mean_iou_difference", "difference", lambda value: f"{100 * value:+.2f}"),
+    ("mean_iou_difference_interval", "95 % of it", lambda bounds: _interval_in_percent(bounds, "+.2f")),
     ("mean_accuracy", "class accuracy", lambda value: f"{100 * value:.2f}"),
     ("overall_accuracy", "pixel accuracy", lambda value: f"{100 * value:.2f}"),
     ("images_per_second", "images/s", lambda value: f"{value:.4g}"),
@@ -143,6 +146,11 @@ def _cell(result: Mapping[str, Any], key: str, form: Callable[[Any], str]) -> st
     if value is None or (key == "criterion" and not result["pause_config"]):
         return ""
     return form(value)
+
+
+def _interval_in_percent(bounds: Sequence[float | None], form: str) -> str:
+    """Write an interval of fractions as `41.2 to 43.9`; a bound that was nan is read from a file as None."""
+    return " to ".join("?" if bound is None else format(100 * bound, form) for bound in bounds)
 
 
 def _finite(value: Any) -> Any:
