@@ -28,7 +28,20 @@ SHIPPED_MAY_IMPORT = {"PIL", "huggingface_hub", "numpy", "torch", "transformers"
 # What a part of the package may import of the package, "" being `paumer_hf` itself. Only training may import training,
 # the other parts all the rest.
 FLOORS = {"": {"", "model"}, "model": {"model"}, "data": {"data", "files"}}
-NOT_AT_IMPORT = {"accelerate", "datasets", "evaluate", "matplotlib", "tensorboard", "torchvision"}
+NOT_AT_IMPORT = {
+    "accelerate",
+    "av",
+    "datasets",
+    "evaluate",
+    "gradio",
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "peft",
+    "tensorboard",
+    "torchvision",
+}
 UNPICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 
 

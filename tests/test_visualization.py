@@ -1,5 +1,6 @@
 # Copyright 2026 The paumer_hf authors.
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from paumer_hf.visualization import (
     compose_figure,
     draw_entropy,
     draw_pause_map,
+    format_speed,
     label_map_image,
     layer_colours,
     overlay_segmentation,
     save_png,
     scale_colours,
+    tint_paused,
 )
 
 
@@ -116,6 +119,36 @@ def make_row(pause_config, size=(20, 12), label=1):
         pause_map[layer % len(pause_map), -1] = layer
     label_map = np.full((height, width), label)
     return FigureRow(pause_config, label_map, pause_map, np.ones(pause_map.shape), "entropy of the prediction")
+
+
+@pytest.mark.parametrize(
+    ("speed", "text"),
+    [(0.01234, "0.0123 images/s"), (5.6, "5.60 images/s"), (12.34, "12.3 images/s"), (1234.5, "1234 images/s")],
+)
+def test_speeds_have_three_digits(speed, text):
+    assert format_speed(speed) == text
+
+
+def test_rows_are_described_by_name_share_and_speed():
+    row = make_row(PauseConfig({3: 0.4, 5: 0.4}), (32, 8))  # of four patches one pauses
+    assert (row.label, row.describe()) == ("3:0.4,5:0.4", "75 % of the patches active at the end")
+    named = dataclasses.replace(row, name="fast").timed(12.345)
+    assert (named.label, named.describe("stay active")) == ("fast (3:0.4,5:0.4)", "75 % stay active, 12.3 images/s")
+    assert dataclasses.replace(row, name="3:0.4,5:0.4").label == "3:0.4,5:0.4"
+    random = make_row(PauseConfig({3: 0.4}, "random"))
+    assert random.label == "3:0.4 at random"
+    dense = dataclasses.replace(make_row(PauseConfig()), name="dense")
+    assert (dense.label, dense.describe()) == ("dense", "no patch pauses")
+    assert dataclasses.replace(dense, name="default").label == "default (dense)"
+
+
+def test_pixels_that_paused_are_tinted():
+    image, layers = photograph(), np.zeros((12, 20), int)
+    layers[:, 10:] = 5
+    tinted = np.asarray(tint_paused(image, layers, {3: RED, 5: BLUE}, opacity=0.5)).astype(int)
+    assert np.array_equal(tinted[:, :10], np.asarray(image)[:, :10])
+    grey = np.asarray(image.convert("L")).astype(int)[:, 10:, None]
+    assert np.abs(tinted[:, 10:] - (grey + BLUE) / 2).max() <= 0.5
 
 
 @pytest.mark.parametrize("size", [(20, 12), (12, 200), (900, 8), (1, 1)])

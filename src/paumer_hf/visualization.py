@@ -2,18 +2,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures of what PAUMER does to an image: the segmentation, which patches pause where, and the entropy behind it."""
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from paumer_hf import PauseConfig
 from paumer_hf.files import atomic_path
+from paumer_hf.picture_layout import (
+    FAINT,
+    GAP,
+    INK,
+    PAPER,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    Colour,
+    add_margin,
+    beside,
+    draw_key,
+    draw_text,
+    panel_size,
+    stack,
+)
 
-
-Colour = tuple[int, int, int]
 
 # Anchors of two sequential colour scales that people with any colour vision can order, and that stay apart in grey:
 # from blue to yellow for layers, from black over red to pale yellow for entropy. Darker layers could be mistaken for a
@@ -21,12 +34,8 @@ Colour = tuple[int, int, int]
 LAYER_SCALE: tuple[Colour, ...] = ((59, 72, 170), (33, 145, 140), (94, 201, 98), (253, 231, 37))
 ENTROPY_SCALE: tuple[Colour, ...] = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
 
-INK, PAPER, FAINT = (25, 25, 25), (255, 255, 255), (110, 110, 110)
-MARGIN, GAP = 24, 20
-TITLE_SIZE, TEXT_SIZE = 24, 18
 
-
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class FigureRow:
     """What one pause configuration made of an image.
 
@@ -36,6 +45,8 @@ class FigureRow:
         pause_map: (rows, columns) of the patches, the layer after which each paused, 0 for never.
         entropy: (rows, columns), in nats.
         entropy_title: Of which prediction it is the entropy.
+        name: What the user calls the configuration, such as the name of a preset; empty where the layers are its name.
+        images_per_second: How fast the model was, if it was timed.
     """
 
     pause_config: PauseConfig
@@ -43,6 +54,35 @@ class FigureRow:
     pause_map: np.ndarray
     entropy: np.ndarray
     entropy_title: str
+    name: str = ""
+    images_per_second: float | None = None
+
+    @property
+    def label(self) -> str:
+        """The configuration in words: its name and its layers."""
+        random = " at random" if self.pause_config.criterion == "random" else ""
+        layers = f"{self.pause_config.to_text()}{random}" if self.pause_config else "dense"
+        return layers if self.name in ("", self.pause_config.to_text(), "dense") else f"{self.name} ({layers})"
+
+    def describe(self, activity: str = "of the patches active at the end") -> str:
+        """What it saved: the share of patches that stay active to the end, and the measured speed.
+
+        Args:
+            activity: What stands behind the percentage.
+        """
+        active = 100 * float(np.mean(np.asarray(self.pause_map) == 0))
+        found = f"{active:.0f} % {activity}" if self.pause_config else "no patch pauses"
+        return found if self.images_per_second is None else f"{found}, {format_speed(self.images_per_second)}"
+
+    def timed(self, images_per_second: float) -> "FigureRow":
+        """The same with the speed of the model."""
+        return dataclasses.replace(self, images_per_second=images_per_second)
+
+
+def format_speed(images_per_second: float) -> str:
+    """A speed with three digits, such as "3.17 images/s"."""
+    digits = f"{images_per_second:#.3g}" if images_per_second < 100 else f"{images_per_second:.0f}"
+    return f"{digits} images/s"
 
 
 def scale_colours(anchors: Sequence[Colour], places: np.ndarray) -> np.ndarray:
@@ -114,12 +154,25 @@ def draw_pause_map(
     missing = [layer for layer in layers if layer not in colours]
     if missing:
         raise ValueError(f"`colours` must have a colour for each pause layer, but has none for {missing}. Add them.")
-    label_map = _to_pixels(pause_map, patch_size, image.size)
+    return tint_paused(image, _to_pixels(pause_map, patch_size, image.size), colours, opacity)
+
+
+def tint_paused(
+    image: Image.Image, pause_layers: np.ndarray, colours: Mapping[int, Colour], opacity: float = 0.8
+) -> Image.Image:
+    """The image under the pixels that paused, each in the colour of its pause layer.
+
+    Args:
+        image: The image.
+        pause_layers: (height, width) of the image, the layer after which each pixel's patch paused, 0 for never.
+        colours: Colour of each pause layer.
+        opacity: Of the colours.
+    """
     # Grey under the colours, so that only they tell the layers apart.
     grey = Image.merge("RGB", [image.convert("L")] * 3)
-    palette = [colours.get(layer, INK) for layer in range(max([0, *layers]) + 1)]
-    paused = overlay_segmentation(grey, label_map, palette, opacity)
-    return Image.composite(paused, image.convert("RGB"), Image.fromarray((label_map > 0).astype(np.uint8) * 255))
+    palette = [colours.get(layer, INK) for layer in range(max([0, *colours]) + 1)]
+    paused = overlay_segmentation(grey, pause_layers, palette, opacity)
+    return Image.composite(paused, image.convert("RGB"), Image.fromarray((pause_layers > 0).astype(np.uint8) * 255))
 
 
 def draw_entropy(
@@ -178,8 +231,8 @@ def compose_figure(
         raise ValueError("`rows` must hold at least one pause configuration, but is empty.")
     colours = layer_colours([layer for row in rows for layer in row.pause_config.pause_ratios])
     maximum = max(float(np.max(row.entropy)) for row in rows)
-    size = _panel_size(image.size, panel_width)
-    strips = [_write(title, TITLE_SIZE)]
+    size = panel_size(image.size, panel_width)
+    strips = [draw_text(title, TITLE_SIZE)]
     for row in rows:
         panels = [
             ("segmentation", overlay_segmentation(image, row.label_map, palette)),
@@ -190,33 +243,20 @@ def compose_figure(
             (row.entropy_title, draw_entropy(row.entropy, patch_size, image.size, maximum)),
         ]
         legends = [
-            _draw_key(_class_key(row.label_map, palette, class_names), panel_width),
-            _draw_key(_pause_key(row.pause_map, colours), panel_width),
+            draw_key(_class_key(row.label_map, palette, class_names), panel_width),
+            draw_key(_pause_key(row.pause_map, colours), panel_width),
             _draw_scale(maximum, panel_width),
         ]
         # Labels and edges of patches must stay as they are; only the photograph may be smoothed.
         resized = [panel.resize(size, Image.Resampling.LANCZOS) for _, panel in panels[:2]]
         resized.append(panels[2][1].resize(size, Image.Resampling.NEAREST))
         stacks = [
-            _stack([_write(caption, TEXT_SIZE, FAINT), panel, legend], 6)
+            stack([draw_text(caption, TEXT_SIZE, FAINT), panel, legend], 6)
             for (caption, _), panel, legend in zip(panels, resized, legends, strict=True)
         ]
-        strips.append(_stack([_write(_row_title(row), TITLE_SIZE), _beside(stacks, panel_width)], 8))
-    return _frame(_stack(strips, GAP))
-
-
-def _panel_size(size: tuple[int, int], panel_width: int) -> tuple[int, int]:
-    """Width and height of a panel: as wide as asked for, but not higher than that by half."""
-    scale = min(panel_width / size[0], 1.5 * panel_width / size[1])
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def _row_title(row: FigureRow) -> str:
-    if not row.pause_config:
-        return "dense: no patch pauses"
-    active = 100 * float(np.mean(np.asarray(row.pause_map) == 0))
-    random = " at random" if row.pause_config.criterion == "random" else ""
-    return f"{row.pause_config.to_text()}{random}: {active:.0f} % of the patches active at the end"
+        heading = draw_text(f"{row.label}: {row.describe()}", TITLE_SIZE)
+        strips.append(stack([heading, beside(stacks, panel_width)], 8))
+    return add_margin(stack(strips, GAP))
 
 
 def _class_key(
@@ -236,74 +276,12 @@ def _pause_key(pause_map: np.ndarray, colours: Mapping[int, Colour]) -> list[tup
     return [*key, (PAPER, f"never, image visible: {shares[0]:.0f} %")]
 
 
-def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    return ImageFont.load_default(size)
-
-
-def _write(text: str, size: int, colour: Colour = INK) -> Image.Image:
-    """A line of text, as large as it needs to be."""
-    font = _font(size)
-    line = Image.new("RGB", (int(font.getlength(text)) + 2, round(size * 1.35)), PAPER)
-    ImageDraw.Draw(line).text((0, 0), text, font=font, fill=colour)
-    return line
-
-
-def _draw_key(entries: Sequence[tuple[Colour, str]], width: int) -> Image.Image:
-    """Colours with their meanings, in as many lines as the width asks for."""
-    swatch, space, lines = TEXT_SIZE, 16, [[]]  # type: ignore[var-annotated]
-    for colour, text in entries:
-        label = _write(text, TEXT_SIZE)
-        used = sum(swatch + 8 + other.width + space for _, other in lines[-1])
-        if lines[-1] and used + swatch + 8 + label.width > width:
-            lines.append([])
-        lines[-1].append((colour, label))
-    height = round(TEXT_SIZE * 1.35) + 4
-    needed = max(sum(swatch + 8 + label.width + space for _, label in line) for line in lines)
-    key = Image.new("RGB", (max(width, needed), height * len(lines)), PAPER)
-    draw = ImageDraw.Draw(key)
-    for number, line in enumerate(lines):
-        left, top = 0, number * height
-        for colour, label in line:
-            draw.rectangle((left, top + 3, left + swatch - 1, top + 2 + swatch), fill=colour, outline=FAINT)
-            key.paste(label, (left + swatch + 8, top))
-            left += swatch + 8 + label.width + space
-    return key
-
-
 def _draw_scale(maximum: float, width: int) -> Image.Image:
     """The scale of the entropy, from nothing to `maximum`."""
-    low, high = _write("0", TEXT_SIZE), _write(f"{maximum:.2f} nats", TEXT_SIZE)
+    low, high = draw_text("0", TEXT_SIZE), draw_text(f"{maximum:.2f} nats", TEXT_SIZE)
     bar_width = max(20, width - low.width - high.width - 24)
     bar = np.tile(scale_colours(ENTROPY_SCALE, np.linspace(0, 1, bar_width)), (TEXT_SIZE, 1, 1))
-    return _beside([low, Image.fromarray(bar), high], 0, 10)
-
-
-def _stack(parts: Sequence[Image.Image], gap: int) -> Image.Image:
-    """Pictures below each other, at the left."""
-    height = sum(part.height for part in parts) + gap * (len(parts) - 1)
-    stack = Image.new("RGB", (max(part.width for part in parts), height), PAPER)
-    top = 0
-    for part in parts:
-        stack.paste(part, (0, top))
-        top += part.height + gap
-    return stack
-
-
-def _beside(parts: Sequence[Image.Image], width: int, gap: int = GAP) -> Image.Image:
-    """Pictures side by side, at the top, each at least `width` wide."""
-    widths = [max(width, part.width) for part in parts]
-    strip = Image.new("RGB", (sum(widths) + gap * (len(parts) - 1), max(part.height for part in parts)), PAPER)
-    left = 0
-    for part, part_width in zip(parts, widths, strict=True):
-        strip.paste(part, (left, 0))
-        left += part_width + gap
-    return strip
-
-
-def _frame(picture: Image.Image) -> Image.Image:
-    framed = Image.new("RGB", (picture.width + 2 * MARGIN, picture.height + 2 * MARGIN), PAPER)
-    framed.paste(picture, (MARGIN, MARGIN))
-    return framed
+    return beside([low, Image.fromarray(bar), high], 0, 10)
 
 
 def label_map_image(label_map: np.ndarray, palette: Sequence[Colour]) -> Image.Image:
@@ -322,13 +300,16 @@ def save_png(image: Image.Image, path: str | os.PathLike) -> None:
 
 
 __all__ = [
+    "Colour",
     "FigureRow",
     "compose_figure",
     "draw_entropy",
     "draw_pause_map",
+    "format_speed",
     "label_map_image",
     "layer_colours",
     "overlay_segmentation",
     "save_png",
     "scale_colours",
+    "tint_paused",
 ]
