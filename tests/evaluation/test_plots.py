@@ -139,6 +139,16 @@ def test_speed_is_what_all_results_have(tmp_path, monkeypatch):
     assert "multiply" in figures[0].axes[0].get_xlabel()
 
 
+def test_null_is_not_measured(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    figures = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure))
+    unmeasured = [{**result, "images_per_second": None, "speedup": 1.0 + 0.1 * n} for n, result in enumerate(RESULTS)]
+    plot_trade_off([*unmeasured, {**unmeasured[1], "mean_iou": None}], tmp_path / "plot.png")
+    (axes,) = figures[0].axes
+    assert axes.get_xlabel().startswith("speed-up")
+
+
 def test_nothing_to_draw_is_refused(tmp_path):
     pytest.importorskip("matplotlib")
     for results in ([], [{"pause_config": "", "criterion": "entropy", "mean_iou": 0.4}]):

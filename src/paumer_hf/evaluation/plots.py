@@ -51,7 +51,9 @@ def plot_trade_off(
         ValueError: If there is nothing to draw.
     """
     figures = _import_matplotlib()
-    results = [result for result in results if result.get("mean_iou") is not None]
+    # Null in a results file stands for what was not measured.
+    known = [{name: value for name, value in result.items() if value is not None} for result in results]
+    results = [result for result in known if "mean_iou" in result]
     x = x or next((name for name in _AXES if results and all(name in result for result in results)), None)
     if x is None or not results:
         raise ValueError(
