@@ -27,6 +27,7 @@ def load_evaluation_data(
 
     Raises:
         ValueError: If none is named or two are, or the data set cannot be loaded.
+        SystemExit: With one sentence, if the recipe cannot be read.
     """
     recipe = _read_recipe(arguments)
     settings = arguments.settings(vars(recipe) if recipe is not None else None)
