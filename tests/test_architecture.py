@@ -27,7 +27,7 @@ HEADER = "# Copyright 2026 The paumer_hf authors.\n# SPDX-License-Identifier: Ap
 SHIPPED_MAY_IMPORT = {"PIL", "huggingface_hub", "numpy", "torch", "transformers", *sys.stdlib_module_names}
 # What a part of the package may import of the package, "" being `paumer_hf` itself. Only training may import training,
 # the other parts all the rest.
-FLOORS = {"": {"", "model"}, "model": {"model"}, "data": {"data", "files"}}
+FLOORS = {"": {"", "model", "pipeline"}, "model": {"model"}, "data": {"data", "files"}}
 NOT_AT_IMPORT = {
     "accelerate",
     "av",

@@ -13,6 +13,7 @@ from transformers.image_processing_backends import PilBackend
 from transformers.image_processing_outputs import SemanticSegmentationPostProcessorOutput
 from transformers.image_processing_utils import BatchFeature
 from transformers.image_utils import ImageInput, PILImageResampling
+from transformers.models.auto import modeling_auto
 from transformers.processing_utils import ImagesKwargs, Unpack
 
 from .backbone_loading import conversion_module
@@ -22,6 +23,10 @@ from .segmentation_maps import segmentation_map, segmentation_scores
 
 # The label of pixels without a class, and of the padding of label maps.
 IGNORE_INDEX = 255
+
+# transformers' pipelines look the class of a model up here and log an error where it is missing. They load the image
+# processor before, and the code of a checkpoint may be there without the package.
+modeling_auto.MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES.setdefault("paumer", "PaumerForSemanticSegmentation")
 
 SIZE_FORMS = ({"height", "width"}, {"shortest_edge"}, {"longest_edge"}, {"shortest_edge", "longest_edge"})
 

@@ -1,0 +1,71 @@
+# Copyright 2026 The paumer_hf authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Teach a trained PAUMER other classes with LoRA: small matrices beside its attention projections, and a new head.
+
+    pip install "paumer_hf[peft]"
+    python scripts/examples/train_with_lora.py --model FOLDER_OR_HUB_ID --output_dir runs/lora \
+        [--dataset camvid --dataset_path FOLDER] [any flag of TrainingArguments]
+
+Writes `adapter`, the new weights alone, for peft's `PeftModel.from_pretrained`; and `merged`, a whole model with the
+presets of the original, for `from_pretrained`.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import peft
+from transformers import HfArgumentParser, Trainer, TrainingArguments
+
+from paumer_hf import PaumerForSemanticSegmentation, PaumerImageProcessor
+from paumer_hf.data import get_dataset_description, load_segmentation_dataset
+
+
+# The projections of the encoder; the decoder, which has attention of its own, is trained whole.
+PROJECTIONS = r"paumer\.encoder\..*\.(q_proj|k_proj|v_proj|o_proj)"
+HEADS = ["decoder", "auxiliary_head"]
+
+
+@dataclass
+class ExampleArguments:
+    """What TrainingArguments does not say."""
+
+    model: str = field(metadata={"help": "folder or Hub id of a PAUMER checkpoint"})
+    dataset: str = field(default="street_scenes", metadata={"help": "name of a known data set"})
+    dataset_path: str | None = field(default=None, metadata={"help": "folder or Hub id where it lies"})
+    rank: int = field(default=8, metadata={"help": "rank of the matrices"})
+
+
+def main() -> None:
+    """Train, and save the adapter and the merged model."""
+    example, arguments = HfArgumentParser((ExampleArguments, TrainingArguments)).parse_args_into_dataclasses()
+    description = get_dataset_description(example.dataset)
+    base = PaumerForSemanticSegmentation.from_pretrained(
+        example.model, id2label=dict(enumerate(description.class_names)), ignore_mismatched_sizes=True
+    )
+    base.pause_profile = None  # what was measured with the old classes
+    processor = PaumerImageProcessor.from_pretrained(example.model)
+    lora = peft.LoraConfig(
+        r=example.rank, lora_alpha=2 * example.rank, target_modules=PROJECTIONS, modules_to_save=HEADS
+    )
+    model = peft.get_peft_model(base, lora)
+    model.print_trainable_parameters()
+
+    def collate(samples):
+        """A batch as the model takes it."""
+        images, label_maps = [sample.image for sample in samples], [sample.annotation for sample in samples]
+        return dict(processor(images, label_maps, return_tensors="pt"))
+
+    train = load_segmentation_dataset(description, "train", example.dataset_path)
+    trainer = Trainer(model=model, args=arguments, train_dataset=train, data_collator=collate)
+    trainer.train()
+
+    output = Path(arguments.output_dir)
+    model.save_pretrained(output / "adapter")
+    merged = model.merge_and_unload()
+    merged.save_pretrained(output / "merged")
+    processor.save_pretrained(output / "merged")
+    print(f"Adapter: {output / 'adapter'}; merged model: {output / 'merged'}")
+
+
+if __name__ == "__main__":
+    main()

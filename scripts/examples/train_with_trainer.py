@@ -1,0 +1,98 @@
+# Copyright 2026 The paumer_hf authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Train PAUMER on a pretrained vision transformer with transformers' own Trainer.
+
+    python scripts/examples/train_with_trainer.py --backbone FOLDER_OR_HUB_ID --output_dir runs/trainer --do_train \
+        [--dataset camvid --dataset_path FOLDER] [--push_to_hub --hub_model_id USER/NAME] [any TrainingArguments flag]
+
+The model samples pauses by itself while it is in training mode and is given labels. Evaluation is without pauses, or
+under `--pause_config`.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from transformers import HfArgumentParser, Trainer, TrainingArguments
+
+from paumer_hf import PaumerForSemanticSegmentation, PaumerImageProcessor, PauseConfig
+from paumer_hf.data import get_dataset_description, load_segmentation_dataset
+from paumer_hf.evaluation.mean_iou_metric import MeanIoU
+
+
+@dataclass
+class ExampleArguments:
+    """What TrainingArguments does not say."""
+
+    backbone: str = field(metadata={"help": "folder or Hub id of a ViT, DeiT, DINOv2 or DINOv3"})
+    dataset: str = field(default="street_scenes", metadata={"help": "name of a known data set"})
+    dataset_path: str | None = field(default=None, metadata={"help": "folder or Hub id where it lies"})
+    image_size: int = field(default=128, metadata={"help": "height and width that images are resized to"})
+    pause_config: str = field(default="", metadata={"help": "pauses to evaluate under, such as 3:0.4,5:0.4"})
+
+
+class PreparedSamples(torch.utils.data.Dataset):
+    """Samples as the model takes them: images and label maps resized by the image processor, without augmentation."""
+
+    def __init__(self, samples, processor):
+        self.samples, self.processor = samples, processor
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        sample = self.samples[index]
+        batch = self.processor(sample.image, sample.annotation, return_tensors="pt")
+        return {name: values[0] for name, values in batch.items()}
+
+
+def main() -> None:
+    """Train, evaluate, save, and push if asked to."""
+    example, arguments = HfArgumentParser((ExampleArguments, TrainingArguments)).parse_args_into_dataclasses()
+    description = get_dataset_description(example.dataset)
+    id2label = dict(enumerate(description.class_names))
+    side = example.image_size
+
+    model = PaumerForSemanticSegmentation.from_backbone(example.backbone, id2label=id2label, image_size=side)
+    model.pause_config = PauseConfig.from_text(example.pause_config)
+    model.pause_presets["fast"] = PauseConfig({model.config.num_hidden_layers // 2: 0.5})
+    processor = PaumerImageProcessor.from_backbone(
+        example.backbone, size={"height": side, "width": side}, size_divisor=model.config.patch_size
+    )
+    train, validation = (
+        PreparedSamples(load_segmentation_dataset(description, split, example.dataset_path), processor)
+        for split in ("train", "validation")
+    )
+
+    metric = MeanIoU()
+
+    def label_maps(outputs, labels):
+        """Keep of each batch its label maps alone: the logits would be many times as large."""
+        return model.upsample_logits(outputs[0], labels.shape[1:]).argmax(1)
+
+    def compute_metrics(evaluated, compute_result):
+        """Count a batch, and with the last one say what all gave; nothing but the counts is kept."""
+        metric.add_batch(predictions=evaluated.predictions, references=evaluated.label_ids)
+        if not compute_result:
+            return {}
+        results = metric.compute(num_labels=len(id2label), ignore_index=255)
+        return {name: float(results[name]) for name in ("mean_iou", "mean_accuracy", "overall_accuracy")}
+
+    arguments.batch_eval_metrics = True
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=train,
+        eval_dataset=validation,
+        processing_class=processor,
+        compute_metrics=compute_metrics,
+        preprocess_logits_for_metrics=label_maps,
+    )
+    trainer.train(resume_from_checkpoint=arguments.resume_from_checkpoint)
+    trainer.save_model()
+    trainer.save_metrics("eval", trainer.evaluate())
+    if arguments.push_to_hub:
+        trainer.push_to_hub()
+
+
+if __name__ == "__main__":
+    main()
