@@ -150,3 +150,11 @@ def test_what_the_hub_refuses_is_one_sentence(ask_hub, kind: type, raised: type,
         resolve_revision("owner/name", "v2")
     assert isinstance(caught.value.__cause__, kind)
     assert "\n" not in str(caught.value)
+
+
+def test_a_refused_token_is_told_from_a_lost_connection(ask_hub) -> None:
+    error = RuntimeError("401 Client Error")
+    error.response = SimpleNamespace(status_code=401)
+    ask_hub(error)
+    with pytest.raises(ValueError, match="refuses the access token .* 'owner/name' .*hf auth login"):
+        resolve_revision("owner/name")

@@ -148,6 +148,11 @@ def resolve_revision(path: str, revision: str | None = None) -> str | None:
         ) from error
     # The Hub's client passes on the errors of the HTTP library, which differs between its versions.
     except Exception as error:
+        if getattr(getattr(error, "response", None), "status_code", None) == 401:
+            raise ValueError(
+                f"the Hub refuses the access token that is set, so '{path}' cannot be read; log in anew with"
+                " `hf auth login`, or correct HF_TOKEN."
+            ) from error
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConnectionError(
             f"the Hub cannot be asked for the commit of '{path}' ({cause}); try again, set HF_HUB_OFFLINE=1 to take"

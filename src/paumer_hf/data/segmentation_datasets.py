@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Samples of a segmentation data set: an image and one class per pixel, from a folder, the Hub or a generator."""
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -198,7 +199,8 @@ def _load_by_name(path: str, split: str, revision: str | None) -> Any:
 
     _check_folder(path)
     try:
-        return datasets.load_dataset(path, split=split, revision=revision)
+        with _one_error_for_connections(path):
+            return datasets.load_dataset(path, split=split, revision=revision)
     except ValueError as error:
         names = datasets.get_dataset_split_names(path, revision=revision)
         if split in names:
@@ -213,7 +215,8 @@ def _find_parquet_files(path: str, split: str, revision: str | None) -> list[str
     _check_folder(path)
     if _is_saved_to_disk(path):
         _refuse(f"'{path}' was written by save_to_disk, and is read in place", streaming=True)
-    found = datasets.load_dataset_builder(path, revision=revision).config.data_files or {}
+    with _one_error_for_connections(path):
+        found = datasets.load_dataset_builder(path, revision=revision).config.data_files or {}
     files = {str(name): [str(file) for file in of_split] for name, of_split in found.items()}
     if split not in files:
         raise _split_error(path, split, list(files))
@@ -224,6 +227,20 @@ def _find_parquet_files(path: str, split: str, revision: str | None) -> list[str
             " the revision refs/convert/parquet, where the Hub keeps a copy of most data sets as Parquet files."
         )
     return files[split]
+
+
+@contextlib.contextmanager
+def _one_error_for_connections(path: str) -> Iterator[None]:
+    """Turn what the HTTP library raises, which differs between versions of the Hub's client, into one error."""
+    try:
+        yield
+    except (OSError, ValueError, TypeError, KeyError, NotImplementedError):
+        raise
+    except Exception as error:
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ConnectionError(
+            f"the data set '{path}' cannot be loaded ({cause}); run the same command again."
+        ) from error
 
 
 def _check_folder(path: str) -> None:

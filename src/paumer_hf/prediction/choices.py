@@ -28,7 +28,9 @@ def load_model(
         model = PaumerForSemanticSegmentation.from_pretrained(name_or_path)
         processor = PaumerImageProcessor.from_pretrained(name_or_path)
     except OSError as error:
-        raise ValueError(f"`model` cannot be loaded from {name_or_path}: {error}") from error
+        said = " ".join(str(error).split())
+        cause = "" if error.__cause__ is None else " " + " ".join(f"({error.__cause__})".split())
+        raise ValueError(f"`model` cannot be loaded from {name_or_path}: {said}{cause}") from error
     try:
         model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     except (AssertionError, RuntimeError) as error:  # how torch says that there is no such device
