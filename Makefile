@@ -61,7 +61,7 @@ endef
 define install_into
 	@echo "Installing into $(1) (about 1 GB, once; minutes)"
 	@if [ -n "$(2)" ]; then "$(1)/bin/python" -m pip install $(PIP_FLAGS) $(3) "$(2)"; fi
-	@"$(1)/bin/python" -m pip install $(PIP_FLAGS) $(3) --editable ".[train,plot,video,peft,dev]"
+	@"$(1)/bin/python" -m pip install $(PIP_FLAGS) $(3) --editable ".[train,plot,video,onnx,peft,dev]"
 endef
 
 # The stamp is written last, so that an interrupted installation is taken up again.
