@@ -80,7 +80,7 @@ def test_version_is_one_literal(setup_cfg: configparser.ConfigParser, citation: 
 
 def test_requirements_have_lower_bounds_and_no_upper_ones(setup_cfg: configparser.ConfigParser):
     extras = setup_cfg["options.extras_require"]
-    for text in (setup_cfg["options"]["install_requires"], extras["train"], extras["plot"]):
+    for text in (setup_cfg["options"]["install_requires"], *(extras[name] for name in extras if name != "dev")):
         for name, bound in requirements(text).items():
             assert re.fullmatch(r">=[\d.]+", bound), f"{name}{bound}: `make test-lowest` reads only >= and a version"
 
@@ -93,7 +93,8 @@ def test_tools_have_exact_versions(setup_cfg: configparser.ConfigParser):
 @pytest.mark.parametrize("folder", ["src", "scripts"])
 def test_what_is_imported_is_required(folder: str, setup_cfg: configparser.ConfigParser):
     extras = setup_cfg["options.extras_require"]
-    required = requirements(setup_cfg["options"]["install_requires"] + extras["train"] + extras["plot"])
+    extra = "".join(extras[name] for name in extras if name != "dev")
+    required = requirements(setup_cfg["options"]["install_requires"] + extra)
     distributions = packages_distributions()
     for library in sorted(imported_libraries(folder)):
         names = {normalized(name) for name in distributions.get(library, [library])}

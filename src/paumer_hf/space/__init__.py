@@ -1,0 +1,19 @@
+# Copyright 2026 The paumer_hf authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The demonstration in a web page: a photograph segmented by the dense model and by a paused one, side by side."""
+
+from paumer_hf.space.demonstration import Choice, Comparison, Demonstration
+from paumer_hf.space.interface import build_interface, launch_options
+from paumer_hf.space.pictures import Picture, example_pictures, read_picture
+
+
+__all__ = [
+    "Choice",
+    "Comparison",
+    "Demonstration",
+    "Picture",
+    "build_interface",
+    "example_pictures",
+    "launch_options",
+    "read_picture",
+]
