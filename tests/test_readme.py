@@ -27,12 +27,17 @@ def test_the_code_runs_as_printed(tmp_path, monkeypatch):
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     Image.fromarray(pixels).save("street.png")
     names: dict = {}
-    first, presets, backbone = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    first, presets, choice, backbone = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     exec(first, names)
     assert tuple(names["label_map"].shape) == (40, 60)
     exec(presets, names)
     assert names["model"].pause_config == names["PauseConfig"]({3: 0.4, 5: 0.4})
     assert not names["outputs"].pause_map.any()
+    points = [{"pause_config": {}, "speedup": 1.0}, {"pause_config": {3: 0.6}, "speedup": 1.7}]
+    names["model"].pause_profile = {"points": points}
+    exec(choice, names)
+    assert names["pause_config"] == names["PauseConfig"]({3: 0.6})
+    assert names["outputs"].pause_map.any()
     dino = Dinov2Config(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=28, patch_size=14)
     Dinov2Model(dino).save_pretrained("facebook/dinov2-small")  # a folder of this name goes before the page of the Hub
     exec(backbone, names)
