@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from paumer_hf.evaluation.results import write_text
+from paumer_hf.hub.card_description import read_card_sources
+from paumer_hf.hub.card_presets import format_presets, read_presets
 
 
 ROOT = Path(__file__).parents[1]
@@ -77,10 +79,32 @@ def conversion_table() -> str:
     return "\n".join(lines)
 
 
+def search_table() -> str:
+    """The presets of the CamVid model with what was measured of them."""
+    return format_presets(read_presets(read_card_sources(ROOT / "model_cards" / "paumer-vit-tiny-camvid.yaml")))
+
+
+def costs_table() -> str:
+    """What the frontier of many configurations costs beside separate evaluations."""
+    results = json.loads((RESULTS / "search_costs.json").read_text(encoding="utf-8"))
+    (costs,), conditions = results["results"], results["conditions"]
+    number, evaluated = costs["num_configurations"], costs["num_evaluated"]
+    rows = [
+        (f"{number} configurations, each by itself", costs["seconds_separate"], 1.0),
+        (f"{number} together", costs["seconds_together"], costs["share"]),
+        (f"the frontier of {number}, {evaluated} evaluated", costs["seconds_search"], costs["share_search"]),
+    ]
+    images = conditions["max_samples"] or "all"
+    lines = [f"| evaluations on {images} images | seconds | share |", "|---|---:|---:|"]
+    return "\n".join([*lines, *(f"| {name} | {seconds:.0f} | {share:.0%} |" for name, seconds, share in rows)])
+
+
 def render(text: str) -> str:
     """The README with its tables."""
     tables = {"camvid": camvid_table(), "speed": speed_table(), "conversion": conversion_table()}
-    tables["training"] = (RESULTS / "training_ade20k_vit_tiny.md").read_text(encoding="utf-8").strip()
+    tables |= {"search": search_table(), "search_costs": costs_table()}
+    for name, stem in (("training", "training_ade20k_vit_tiny"), ("onnx", "onnx_camvid_vit_tiny_one_layer")):
+        tables[name] = (RESULTS / f"{stem}.md").read_text(encoding="utf-8").strip()
     for name, table in tables.items():
         block = re.compile(rf"(<!-- results: {name} -->\n).*?(<!-- end of results -->)", re.DOTALL)
         text = block.sub(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)

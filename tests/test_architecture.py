@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -98,6 +98,7 @@ class Module:
         return self.part == "model" and self.name != "__init__"
 
 
+@cache
 def read_modules(root: Path) -> list[Module]:
     paths = sorted(path for folder in ("src", "tests", "scripts") for path in (root / folder).rglob("*.py"))
     return [Module(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")) for path in paths]

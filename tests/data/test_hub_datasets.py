@@ -156,5 +156,5 @@ def test_a_refused_token_is_told_from_a_lost_connection(ask_hub) -> None:
     error = RuntimeError("401 Client Error")
     error.response = SimpleNamespace(status_code=401)
     ask_hub(error)
-    with pytest.raises(ValueError, match="refuses the access token .* 'owner/name' .*hf auth login"):
+    with pytest.raises(ValueError, match=r"refuses the access token .* 'owner/name' .*hf auth login"):
         resolve_revision("owner/name")

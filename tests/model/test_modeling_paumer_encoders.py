@@ -72,6 +72,7 @@ def test_attention_implementations_agree(model, tiny_images):
     torch.testing.assert_close(outputs[0].logits, outputs[1].logits, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_compiles_to_one_graph(make_tiny_config, encoder_fields, make_model, tiny_images):
     config = make_tiny_config(**encoder_fields, num_hidden_layers=2, train_pause_layers=(1,), decoder_type="linear")
     model = make_model(config)

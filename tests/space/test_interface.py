@@ -66,6 +66,7 @@ def test_errors_of_the_program_are_no_messages(demonstration, examples, monkeypa
         make_segment(demonstration, examples)(0, "preset fast", None)
 
 
+@pytest.mark.slow
 def test_the_page_begins_with_a_result(build, demonstration):
     _, parts = build(demonstration)
     assert "careful (2:0.25) is" in parts["message"]["value"]

@@ -25,6 +25,7 @@ def test_a_training_that_is_done_is_not_gone_on_with():
     check_steps(TrainingRecipe(max_steps=8), 7)
 
 
+@pytest.mark.slow
 def test_two_processes_cannot_train_in_one_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(output_folder, "LOCK_SECONDS", 0.1)
     program = (
