@@ -16,6 +16,7 @@ starts itself again with glibc told to keep its memory, as benchmark.py does.
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from transformers import HfArgumentParser
 
@@ -72,6 +73,8 @@ def main() -> None:
         arguments.check()
         if arguments.tune_malloc and arguments.speed == "measured":
             restart_with_tuned_malloc()
+        if arguments.threads is not None:
+            torch.set_num_threads(arguments.threads)
         model, processor = load_model(arguments.model, Accelerator(cpu=arguments.cpu).device)
         dataset, settings = load_evaluation_data(arguments, model.config.id2label.values())
         normalised = {"image_mean": processor.image_mean, "image_std": processor.image_std}

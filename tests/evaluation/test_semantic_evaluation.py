@@ -176,6 +176,33 @@ def test_shards_sum_to_the_whole(model, dataset):
         evaluate_model(model, dataset, configs, world_size=2)
 
 
+def test_a_process_without_an_image_sums_with_the_others(model):
+    dataset, seen = Samples([(20, 28), (24, 24)]), []
+
+    def reduce(counts):
+        seen.append((counts.shape, counts.dtype, counts.device))
+        return counts + 1
+
+    for rank in range(3):
+        evaluate_model(model, dataset, [DENSE, PAUSED], rank=rank, world_size=3, reduce=reduce)
+    assert len(set(seen)) == 1
+
+
+@pytest.mark.parametrize("configs", [[DENSE], [DENSE, PAUSED]])
+def test_one_configuration_takes_one_input_at_a_time(model, dataset, monkeypatch, configs):
+    """The states of all windows are held only where configurations share them."""
+    numbers = []
+
+    def spy(model, inputs, pause_configs):
+        numbers.append(len(inputs))
+        return shared_logits(model, inputs, pause_configs)
+
+    shared_logits = semantic_evaluation.shared_logits
+    monkeypatch.setattr(semantic_evaluation, "shared_logits", spy)
+    evaluate_model(model, dataset, configs, window_size=(8, 8), window_batch_size=2, max_samples=1)
+    assert (set(numbers) == {1}) == (len(configs) == 1)
+
+
 def test_windows_are_used_at_the_size_of_the_reference(model, dataset):
     result = evaluate_model(model, dataset, [PAUSED], window_size=(16, 16), stride=(8, 12), window_batch_size=3)[0]
     confusion = ConfusionMatrix(NUM_LABELS)

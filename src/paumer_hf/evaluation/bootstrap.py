@@ -126,7 +126,11 @@ def interval(samples: np.ndarray, confidence: float = 0.95) -> tuple[float, floa
 
 
 def add_intervals(
-    rows: Sequence[Mapping[str, Any]], counts: Sequence[np.ndarray], num_resamples: int = 2000, seed: int = 0
+    rows: Sequence[Mapping[str, Any]],
+    counts: Sequence[np.ndarray],
+    num_resamples: int = 2000,
+    seed: int = 0,
+    progress: bool = True,
 ) -> list[dict[str, Any]]:
     """Add 95 % intervals of the mean IoU, and differences to the dense model with theirs, to results.
 
@@ -136,6 +140,7 @@ def add_intervals(
             `ImageBootstrap.mean_iou`.
         num_resamples: Number of data sets to draw.
         seed: Seed of the draws.
+        progress: Whether to show a progress bar where there is a terminal.
 
     Returns:
         New rows with `mean_iou_interval` and, except for the dense model's own, `mean_iou_difference` and
@@ -159,7 +164,7 @@ def add_intervals(
         return added
     bootstrap = ImageBootstrap(references, num_resamples, seed)
     of_dense = None if dense is None else bootstrap.mean_iou(counts[dense])
-    for row, of_row in zip(tqdm(added, desc="intervals", disable=None), counts, strict=True):
+    for row, of_row in zip(tqdm(added, desc="Resampling", disable=None if progress else True), counts, strict=True):
         samples = bootstrap.mean_iou(of_row)
         row["mean_iou_interval"] = list(interval(samples))
         if of_dense is not None and row["pause_config"]:

@@ -38,7 +38,7 @@ class DatasetArguments:
     flip: bool = field(default=False, metadata={"help": "Average over mirror images as well."})
     multi_scale: bool = field(default=False, metadata={"help": "The six scales of the paper, with --flip."})
     num_resamples: int = field(
-        default=2000, metadata={"help": "Resampled data sets behind the 95 % intervals; 0 leaves them out."}
+        default=2000, metadata={"help": "Resampled data sets behind the 95 %% intervals; 0 leaves them out."}
     )
     dtype: Literal["float32", "bfloat16", "float16"] = field(default="float32", metadata={"help": "Of autocast."})
     cpu: bool = field(default=False, metadata={"help": "Compute on the CPU also where there is a GPU."})

@@ -88,17 +88,13 @@ def evaluate_model(
     if reduce is None and world_size > 1:
         raise ValueError(f"world_size={world_size} needs reduce, which sums a tensor over the processes.")
     runs = [with_seeds(pause_config, checked) for pause_config in pause_configs]
-    counts, bad_samples = _count_all(
-        num_images,
-        count_images(
-            model,
-            dataset,
-            [seeded for run in runs for seeded in run],
-            checked,
-            indices=range(rank, num_images, world_size),
-            on_bad_sample=on_bad_sample,
-            progress=progress,
-        ),
+    seeded = [pause_config for run in runs for pause_config in run]
+    # Also of a process that has no image: those that sum must have the same shape on all.
+    shape = (num_images, len(seeded), 3, model.config.num_labels)
+    counts = torch.zeros(shape, dtype=torch.int64, device=next(model.parameters()).device)
+    indices = range(rank, num_images, world_size)
+    bad_samples = _collect(
+        counts, count_images(model, dataset, seeded, checked, indices, on_bad_sample, progress=progress)
     )
     bad_ids = list(bad_samples.values())
     if reduce is not None:
@@ -112,7 +108,9 @@ def evaluate_model(
     for row in rows:
         row["num_images"] = num_images - len(bad_ids)
     if num_resamples:
-        rows = add_intervals(rows, [part.movedim(1, 0).cpu().numpy() for part in split], num_resamples)
+        rows = add_intervals(
+            rows, [part.movedim(1, 0).cpu().numpy() for part in split], num_resamples, progress=progress
+        )
     return [{**row, "bad_samples": bad_ids} if bad_ids else row for row in rows]
 
 
@@ -183,21 +181,24 @@ def _count_image(
     reference_map = ReferenceMap(references, model.config.num_labels)
     counts = torch.zeros(len(pause_configs), 3, model.config.num_labels, dtype=torch.int64, device=device)
     seeded = [derive_seed(pause_config, index) for pause_config in pause_configs]
+    if len(seeded) == 1:
+        # Nothing is shared: with one input at a time the states of the others take no memory.
+        inputs = [next(shared_logits(model, [model_input], seeded))[1][0] for model_input in passes.inputs]
+        counts[0] = reference_map.count(passes.label_maps(model, inputs)[0])
+        return counts
     for number, logits in shared_logits(model, passes.inputs, seeded):
         counts[number] = reference_map.count(passes.label_maps(model, logits)[0])
     return counts
 
 
-def _count_all(num_images: int, counted: Iterator[ImageCounts]) -> tuple[Tensor, dict[int, str]]:
-    """Return the counts `(num_images, configurations, 3, num_labels)`, zeros elsewhere, and the unreadable images."""
-    counts, bad_samples = torch.zeros(0), {}
+def _collect(counts: Tensor, counted: Iterator[ImageCounts]) -> dict[int, str]:
+    """Write the counts of each image to its place, and return the ids of those that could not be read."""
+    bad_samples = {}
     for image in counted:
-        if counts.numel() == 0:
-            counts = image.counts.new_zeros(num_images, *image.counts.shape)
         counts[image.place] = image.counts
         if image.sample_id is not None:
             bad_samples[image.place] = image.sample_id
-    return counts, bad_samples
+    return bad_samples
 
 
 def summarise_run(run: Sequence[PauseConfig], counts: Tensor) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class AccuracyTable:
         counts = _StoredCounts(self._counts, pause_configs)
         rows = [_summarise(config, part) for config, part in zip(pause_configs, counts, strict=True)]
         if num_resamples:
-            return add_intervals(rows, counts, num_resamples)
+            return add_intervals(rows, counts, num_resamples, progress=self._progress)
         dense = self.mean_iou(PauseConfig())
         return [
             {**row, "mean_iou_difference": row["mean_iou"] - dense} if row["pause_config"] else row for row in rows

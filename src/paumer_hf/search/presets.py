@@ -35,7 +35,8 @@ def make_profile(rows: Sequence[Mapping[str, Any]], conditions: Mapping[str, Any
         if row["on_skyline"] or not row["pause_config"]:
             values = {name: row[name] for name in names if row.get(name) is not None}
             points.append(ProfilePoint.from_dict({"pause_config": read_row(row), **values}))
-    return PauseProfile(tuple(points), dict(conditions))
+    # Where the model lay says nothing to others; its weights are known by their digest.
+    return PauseProfile(tuple(points), {name: value for name, value in conditions.items() if name != "model"})
 
 
 def make_presets(profile: PauseProfile, drops: Mapping[str, float] = PRESET_DROPS) -> dict[str, PauseConfig]:

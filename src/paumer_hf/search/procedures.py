@@ -22,7 +22,7 @@ from paumer_hf.search.wishes import Wish
 
 # Enough configurations in a pass over the images for them to share most layers, few enough to learn from one pass
 # which are not worth another.
-PASS_SIZE = 48
+PASS_SIZE = 24
 
 _MEASURES = ("images_per_second", "speedup", "gigamacs")
 
@@ -57,7 +57,7 @@ class PauseSearch:
         self.considered: dict[PauseConfig, None] = {}
         self.evaluated: dict[PauseConfig, float] = {}
 
-    def exhaustive(self, max_gain: float = 1.0) -> ProfilePoint | None:
+    def exhaustive(self, max_gain: float = 0.3) -> ProfilePoint | None:
         """Time all candidates, and evaluate those that can matter.
 
         Args:
@@ -73,6 +73,10 @@ class PauseSearch:
         candidates = self._grid.list_all()
         self._report(f"Searching {len(candidates)} configurations")
         self._time(candidates)
+        # Few rounds must not decide what is just not fast enough.
+        near = [config for config in candidates if self._wish.is_nearly_fast_enough(self.point(config))]
+        self._speed.measure(near, CONFIRMATION)
+        self._confirmed.update(near)
         prospects = Prospects(candidates, self._grid.num_layers, self._wish, max_gain)
         for config in candidates:
             prospects.set_speed(self.point(config))

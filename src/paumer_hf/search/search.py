@@ -136,6 +136,7 @@ def _evaluation_conditions(
     parameter = next(model.parameters())
     return {
         "weights_sha256": digest_weights(model),
+        "architecture": _architecture(model),
         "dataset": dataset.description.name,
         "split": arguments.split,
         "num_images": len(dataset) if arguments.max_samples is None else min(arguments.max_samples, len(dataset)),
@@ -145,6 +146,17 @@ def _evaluation_conditions(
         },
         "weights_dtype": str(parameter.dtype).removeprefix("torch."),
         "device_type": parameter.device.type,
+    }
+
+
+def _architecture(model: PaumerForSemanticSegmentation) -> dict[str, Any]:
+    """Return the fields of the configuration that decide what the weights compute."""
+    fields = model.config.to_diff_dict()
+    named = ("architectures", "auto_map", "dtype", "id2label", "label2id", "transformers_version")
+    return {
+        name: value
+        for name, value in fields.items()
+        if name not in named and not name.startswith(("_", "train_", "auxiliary_loss"))
     }
 
 

@@ -36,7 +36,7 @@ class SearchArguments(DatasetArguments):
     max_pause_layers: int = field(default=2, metadata={"help": "Pause layers of a configuration at most."})
     criterion: Literal["entropy", "random"] = field(default="entropy", metadata={"help": "What pauses."})
     max_gain: float = field(
-        default=1.0, metadata={"help": "Points that pausing more may gain at most; what then cannot win is left out."}
+        default=0.3, metadata={"help": "Points that pausing more may gain at most; what then cannot win is left out."}
     )
     points_per_doubling: float = field(
         default=4.0, metadata={"help": "Of the greedy procedure: points of mIoU that twice the speed is worth."}
@@ -49,7 +49,7 @@ class SearchArguments(DatasetArguments):
     )
     batch_size: int = field(default=1, metadata={"help": "Images in a timed call."})
     threads: int | None = field(default=None, metadata={"help": "Threads of torch on the CPU."})
-    sweep_rounds: int = field(default=3, metadata={"help": "How often each configuration is timed."})
+    sweep_rounds: int = field(default=5, metadata={"help": "How often each configuration is timed."})
     confirmation_rounds: int = field(default=15, metadata={"help": "How often those are timed that are chosen."})
     preset_drops: list[float] = field(
         default_factory=lambda: list(PRESET_DROPS.values()),

@@ -38,8 +38,10 @@ def measure_frontier_costs(
         matter `seconds_search`, their `share_search` of the separate evaluations, `num_evaluated` and its `skyline`;
         and `skyline_of_all`, when nothing is left out.
     """
+    if arguments.wish().given or arguments.procedure != "exhaustive":
+        raise ValueError("The costs of a frontier are measured without a wish and with --procedure exhaustive.")
     with tempfile.TemporaryDirectory() as folder:
-        of_search = dataclasses.replace(arguments, output=folder, speed="macs", num_resamples=0)
+        of_search = dataclasses.replace(arguments, output=folder, speed="macs", num_resamples=0, write_presets=False)
         start = time.perf_counter()
         found = run_search(model, dataset, settings, of_search, progress=progress)
         seconds = time.perf_counter() - start

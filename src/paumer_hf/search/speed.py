@@ -4,14 +4,14 @@
 
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tqdm import tqdm
 
 from paumer_hf import PaumerForSemanticSegmentation, PauseConfig
-from paumer_hf.evaluation.macs import count_macs, predict_speedup
+from paumer_hf.evaluation.macs import count_macs
 from paumer_hf.evaluation.results import environment_conditions
 from paumer_hf.evaluation.throughput import measure_throughput
 from paumer_hf.search.store import SearchStore
@@ -72,7 +72,10 @@ class SpeedTable:
         self, model: PaumerForSemanticSegmentation, settings: SpeedSettings, store: SearchStore, progress: bool = True
     ) -> None:
         self._model, self._settings, self._store, self._progress = model, settings, store, progress
-        self._known: dict[tuple[str, PauseConfig], Any] = {}  # thousands are asked for again and again
+        # Thousands are asked for again and again.
+        self._known: dict[tuple[str, PauseConfig], Any] = {}
+        self._macs: dict[PauseConfig, int] = {}
+        self._asked: dict[PauseConfig, None] = {}
         self._rounds = {SWEEP: settings.sweep_rounds, CONFIRMATION: settings.confirmation_rounds}
         timed = {"image_size": settings.image_size, "batch_size": settings.batch_size, **_device_conditions(model)}
         timed["num_threads"] = settings.num_threads or timed["num_threads"]
@@ -92,7 +95,7 @@ class SpeedTable:
         """
         if self._settings.source == "macs":
             return
-        dense = PauseConfig()
+        self._asked |= dict.fromkeys(config for config in pause_configs if config)
         missing = [config for config in pause_configs if config and self._timing(kind, config) is None]
         if not missing:
             return
@@ -109,11 +112,11 @@ class SpeedTable:
                     progress=False,
                     num_threads=self._settings.num_threads,
                 )["results"]
-                timings = {config: _kept(row) for config, row in zip([dense, *group], results, strict=True)}
-                # The dense model is timed in every group: what is kept of it are all of its times.
-                earlier = self._timing(kind, dense) or {"images_per_second": []}
-                of_dense = timings[dense]["images_per_second"]
-                timings[dense] = {"images_per_second": [*earlier["images_per_second"], of_dense]}
+                dense = {"dense_images_per_second": results[0]["images_per_second"]}
+                timings = {
+                    config: {"speedup": row["speedup"], **dense}
+                    for config, row in zip(group, results[1:], strict=True)
+                }
                 self._store.add_timings(self._keys[kind], timings)
                 self._known |= {(kind, config): timing for config, timing in timings.items()}
                 bar.update(len(group))
@@ -128,14 +131,18 @@ class SpeedTable:
         if not pause_config:
             return 1.0
         if self._settings.source == "macs":
-            return predict_speedup(self._model.config, self._settings.image_size, pause_config)
+            return self._count_macs(PauseConfig()) / self._count_macs(pause_config)
         timings = (self._timing(each, pause_config) for each in dict.fromkeys((kind, SWEEP)))
         return next(timing for timing in timings if timing is not None)["speedup"]
 
     def dense_images_per_second(self) -> float | None:
-        """Return the dense model's images/s, the median over the groups of the sweep; None without measurements."""
-        timing = self._timing(SWEEP, PauseConfig())
-        return None if timing is None else statistics.median(timing["images_per_second"])
+        """Return the dense model's images/s, the median over what was asked for; None without measurements.
+
+        What else an earlier search has timed, perhaps on a day when the machine was slower, does not count.
+        """
+        timings = (self._timing(SWEEP, config) for config in self._asked)
+        found = [timing["dense_images_per_second"] for timing in timings if timing is not None]
+        return statistics.median(found) if found else None
 
     def row(self, pause_config: PauseConfig, kind: str = CONFIRMATION) -> dict[str, Any]:
         """Return what is known of the speed of a configuration, in the keys of result files.
@@ -147,16 +154,20 @@ class SpeedTable:
             pause_config: A configuration that has been timed.
             kind: Which timing counts, see `speedup`.
         """
-        config, size = self._model.config, self._settings.image_size
         speedup, dense = self.speedup(pause_config, kind), self.dense_images_per_second()
-        row = {"speedup": speedup, "gigamacs": count_macs(config, size, pause_config) / 1e9}
-        predicted = predict_speedup(config, size, pause_config)
+        row = {"speedup": speedup, "gigamacs": self._count_macs(pause_config) / 1e9}
+        predicted = self._count_macs(PauseConfig()) / self._count_macs(pause_config)
         if self._settings.source == "macs":
             return {**row, "predicted_speedup": predicted}
         is_confirmed = not pause_config or (kind == CONFIRMATION and self._timing(kind, pause_config) is not None)
         measured = {} if dense is None else {"images_per_second": dense * speedup}
         compared = {"predicted_speedup": predicted, "efficiency": speedup / predicted}
         return {**measured, **row, **compared, "is_confirmed": is_confirmed}
+
+    def _count_macs(self, pause_config: PauseConfig) -> int:
+        if pause_config not in self._macs:
+            self._macs[pause_config] = count_macs(self._model.config, self._settings.image_size, pause_config)
+        return self._macs[pause_config]
 
     def _timing(self, kind: str, pause_config: PauseConfig) -> Any | None:
         """Return a timing that was made under the conditions of this table."""
@@ -178,10 +189,6 @@ def _device_conditions(model: PaumerForSemanticSegmentation) -> dict[str, Any]:
         "dtype": str(parameter.dtype).removeprefix("torch."),
         "attention": model.config._attn_implementation,
     }
-
-
-def _kept(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in ("images_per_second", "speedup", "seconds_median")}
 
 
 __all__ = ["CONFIRMATION", "GROUP_SIZE", "SWEEP", "SpeedSettings", "SpeedTable"]

@@ -25,9 +25,8 @@ _TABLES = {
     "counts": "pause_config TEXT, image INTEGER, counts BLOB NOT NULL, PRIMARY KEY (pause_config, image)",
 }
 
-# The versions of the file's format: whether counts are written as they are, or compressed. An image has a few of 150
-# classes, so that compressed counts are some fifteenth of the size, and a search of ADE20K takes 0.3 instead of 3 GB.
-_PLAIN, _COMPRESSED = 0, 1
+# The version of the file's format.
+_FORMAT = 1
 
 # What SQLite calls troubles with the place of a file, not with its contents.
 _TROUBLES = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_PERM")
@@ -74,15 +73,15 @@ class SearchStore:
             if not tables:
                 for name, columns in _TABLES.items():
                     self._connection.execute(f"CREATE TABLE {name} ({columns})")
-                self._connection.execute(f"PRAGMA user_version = {_COMPRESSED}")
+                self._connection.execute(f"PRAGMA user_version = {_FORMAT}")
             elif tables != _TABLES.keys():
                 raise sqlite3.DatabaseError(f"it has the tables {', '.join(sorted(tables))}")
             known = dict(self._connection.execute("SELECT name, value FROM conditions"))
             if not known:
                 self._connection.executemany("INSERT INTO conditions VALUES (?, ?)", given.items())
-            ((self._format,),) = self._connection.execute("PRAGMA user_version")
-            if self._format not in (_PLAIN, _COMPRESSED):
-                raise sqlite3.DatabaseError(f"its format {self._format} is unknown to this version of paumer_hf")
+            ((found,),) = self._connection.execute("PRAGMA user_version")
+            if found != _FORMAT:
+                raise sqlite3.DatabaseError(f"its format {found} is unknown to this version of paumer_hf")
         return known or dict(given)
 
     def _check_conditions(self, known: Mapping[str, str], given: Mapping[str, str]) -> None:
@@ -130,7 +129,7 @@ class SearchStore:
     def add_counts(self, image: int, pause_configs: Sequence[PauseConfig], counts: np.ndarray) -> None:
         """Keep the counts `(configurations, 3, num_labels)` of an image, all or none of them."""
         rows = [
-            (key_of(pause_config), image, self._pack(part))
+            (key_of(pause_config), image, _pack(part))
             for pause_config, part in zip(pause_configs, counts, strict=True)
         ]
         with self._explained(), self._connection:
@@ -151,21 +150,13 @@ class SearchStore:
         query = "SELECT image, counts FROM counts WHERE pause_config = ?"
         with self._explained():
             found = dict(self._connection.execute(query, (key_of(pause_config),)))
-        return np.stack([self._unpack(found[image]) for image in images])
+        return np.stack([_unpack(found[image]) for image in images])
 
     def any_counts(self) -> tuple[int, np.ndarray] | None:
         """Return one image with its counts `(3, num_labels)` under some configuration; None if there is none."""
         with self._explained():
             found = self._connection.execute("SELECT image, counts FROM counts LIMIT 1").fetchone()
-        return None if found is None else (found[0], self._unpack(found[1]))
-
-    def _pack(self, counts: np.ndarray) -> bytes:
-        plain = np.asarray(counts, dtype="<i8").tobytes()
-        return zlib.compress(plain, level=1) if self._format == _COMPRESSED else plain
-
-    def _unpack(self, packed: bytes) -> np.ndarray:
-        plain = zlib.decompress(packed) if self._format == _COMPRESSED else packed
-        return np.frombuffer(plain, dtype="<i8").reshape(3, -1)
+        return None if found is None else (found[0], _unpack(found[1]))
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -186,6 +177,15 @@ class SearchStore:
             raise ValueError(
                 f"{self._path} is not the file of a search: {error}. Name another output folder."
             ) from None
+
+
+def _pack(counts: np.ndarray) -> bytes:
+    """An image has a few of 150 classes: compressed, a search of ADE20K takes 0.3 instead of 3 GB."""
+    return zlib.compress(np.asarray(counts, dtype="<i8").tobytes(), level=1)
+
+
+def _unpack(packed: bytes) -> np.ndarray:
+    return np.frombuffer(zlib.decompress(packed), dtype="<i8").reshape(3, -1)
 
 
 def key_of(pause_config: PauseConfig) -> str:

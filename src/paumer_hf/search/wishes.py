@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from paumer_hf.model.profile_point import ProfilePoint
 
 
+# A timing of few rounds is off by some percent.
+NEARLY = 0.05
+
+
 @dataclass(frozen=True)
 class Wish:
     """One wish, or none for the whole frontier.
@@ -40,6 +44,14 @@ class Wish:
     def is_about_speed(self) -> bool:
         """Whether a speed is asked for."""
         return self.min_speedup is not None or self.min_throughput is not None
+
+    def is_nearly_fast_enough(self, point: ProfilePoint) -> bool:
+        """Return whether a configuration lacks so little of the speed that is asked for that it may be chance."""
+        if not self.is_about_speed or self.is_fast_enough(point):
+            return False
+        wished = self.min_throughput or self.min_speedup
+        reached = point.images_per_second if self.min_throughput is not None else point.speedup
+        return reached is not None and wished is not None and reached >= (1 - NEARLY) * wished
 
     def is_fast_enough(self, point: ProfilePoint) -> bool:
         """Return whether a configuration has the speed that is asked for; all have where none is."""

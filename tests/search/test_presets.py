@@ -1,0 +1,90 @@
+# Copyright 2026 The paumer_hf authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of presets and profiles from what a search found."""
+
+import pytest
+
+from paumer_hf import PaumerForSemanticSegmentation, PauseConfig
+from paumer_hf.model.pause_config_file import PAUSE_CONFIG_NAME
+from paumer_hf.search.presets import PRESET_DROPS, make_presets, make_profile, read_row, write_presets
+
+
+def make_row(text, speedup, points_lost, on_skyline=True, **others):
+    return {
+        "pause_config": text,
+        "criterion": "entropy",
+        "seed": None,
+        "speedup": speedup,
+        "mean_iou": 0.5 - points_lost / 100,
+        **({"mean_iou_difference": -points_lost / 100} if text else {}),
+        "on_skyline": on_skyline,
+        "efficiency": 0.9,
+        **others,
+    }
+
+
+ROWS = [
+    make_row("", 1.0, 0.0, images_per_second=10.0),
+    make_row("3:0.2", 1.1, 0.2, mean_iou_interval=[0.49, 0.51]),
+    make_row("3:0.4", 1.2, 0.3),
+    make_row("3:0.6", 1.3, 0.7),
+    make_row("3:0.7", 1.25, 0.9, on_skyline=False),
+    make_row("3:0.8", 1.6, 2.0),
+    {**make_row("3:0.8,5:0.8", 2.0, 6.0)},
+    {**make_row("3:0.9", 3.0, 0.0, on_skyline=False), "mean_iou": None},
+]
+CONDITIONS = {"dataset": "samples", "max_gain": None, "image_size": (16, 24)}
+
+
+def test_each_preset_is_the_fastest_within_its_loss():
+    presets = make_presets(make_profile(ROWS, CONDITIONS))
+    assert list(PRESET_DROPS.items()) == [("accurate", 0.2), ("balanced", 0.7), ("fast", 2.0), ("fastest", 5.0)]
+    texts = {name: preset.to_text() for name, preset in presets.items()}
+    assert texts == {"accurate": "3:0.2", "balanced": "3:0.6", "fast": "3:0.8", "fastest": "3:0.8"}
+    assert make_presets(make_profile(ROWS, CONDITIONS), {"any": 0.1})["any"] == PauseConfig()
+
+
+def test_a_profile_holds_the_skyline_and_the_dense_model():
+    rows = [{**ROWS[0], "on_skyline": False}, *ROWS[1:]]
+    profile = make_profile(rows, CONDITIONS)
+    assert [point.pause_config for point in profile.points] == [
+        read_row(row) for row in rows if row["on_skyline"] or not row["pause_config"]
+    ]
+    assert profile.points[1].mean_iou_interval == (0.49, 0.51)
+    assert profile.dense.images_per_second == 10.0
+    assert profile.conditions == {**CONDITIONS, "image_size": [16, 24]}
+
+
+def test_a_row_of_random_pausing_keeps_its_seed():
+    row = {**make_row("3:0.2", 1.1, 0.2), "criterion": "random", "seed": 4}
+    assert read_row(row) == PauseConfig({3: 0.2}, criterion="random", seed=4)
+
+
+def test_what_a_checkpoint_has_beside_stays(search_model, tmp_path):
+    search_model.save_pretrained(tmp_path)
+    (tmp_path / PAUSE_CONFIG_NAME).unlink(missing_ok=True)
+    first, second = PauseConfig({1: 0.2}), PauseConfig({2: 0.4})
+    write_presets(tmp_path, {"mine": first, "fast": first})
+    model = PaumerForSemanticSegmentation.from_pretrained(tmp_path)
+    assert model.pause_presets == {"mine": first, "fast": first}
+    assert model.pause_profile is None
+    model.pause_config = second
+    model.save_pretrained(tmp_path)
+
+    rows = [make_row("", 1.0, 0.0), make_row("2:0.4", 1.2, 0.3)]
+    profile = make_profile(rows, CONDITIONS)
+    path = write_presets(tmp_path, {"fast": second}, profile)
+    assert path == tmp_path / PAUSE_CONFIG_NAME
+    model = PaumerForSemanticSegmentation.from_pretrained(tmp_path)
+    assert model.pause_presets == {"mine": first, "fast": second}
+    assert model.pause_config == second
+    assert model.pause_profile == profile
+    write_presets(tmp_path, {"other": first})
+    assert PaumerForSemanticSegmentation.from_pretrained(tmp_path).pause_profile == profile
+
+
+def test_a_broken_file_is_not_written_over(tmp_path):
+    (tmp_path / PAUSE_CONFIG_NAME).write_text("{", encoding="utf-8")
+    with pytest.raises(ValueError, match="not a valid pause configuration file"):
+        write_presets(tmp_path, {"fast": PauseConfig()})
+    assert (tmp_path / PAUSE_CONFIG_NAME).read_text(encoding="utf-8") == "{"
