@@ -49,6 +49,7 @@ def main() -> None:
         restart_with_tuned_malloc()
     try:
         model, processor = load_model(arguments.model, "cpu")
+        model = model.float()  # as the exported graph computes
         description = get_dataset_description(arguments.dataset)
         samples = load_segmentation_dataset(description, arguments.split, path=arguments.dataset_path)
         measured = benchmark_onnx(

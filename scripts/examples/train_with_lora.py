@@ -13,7 +13,6 @@ presets of the original, for `from_pretrained`.
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import peft
 from transformers import HfArgumentParser, Trainer, TrainingArguments
 
 from paumer_hf import PaumerForSemanticSegmentation, PaumerImageProcessor
@@ -38,6 +37,10 @@ class ExampleArguments:
 def main() -> None:
     """Train, and save the adapter and the merged model."""
     example, arguments = HfArgumentParser((ExampleArguments, TrainingArguments)).parse_args_into_dataclasses()
+    try:
+        import peft
+    except ImportError as error:
+        raise SystemExit("train_with_lora.py needs peft. Install the extra `peft`: pip install peft") from error
     description = get_dataset_description(example.dataset)
     base = PaumerForSemanticSegmentation.from_pretrained(
         example.model, id2label=dict(enumerate(description.class_names)), ignore_mismatched_sizes=True

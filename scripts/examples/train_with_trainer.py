@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train PAUMER on a pretrained vision transformer with transformers' own Trainer.
 
-    python scripts/examples/train_with_trainer.py --backbone FOLDER_OR_HUB_ID --output_dir runs/trainer --do_train \
+    python scripts/examples/train_with_trainer.py --backbone FOLDER_OR_HUB_ID --output_dir runs/trainer \
         [--dataset camvid --dataset_path FOLDER] [--push_to_hub --hub_model_id USER/NAME] [any TrainingArguments flag]
 
-The model samples pauses by itself while it is in training mode and is given labels. Evaluation is without pauses, or
-under `--pause_config`.
+The model samples pauses by itself while it is in training mode and is given labels. It is evaluated and saved with the
+default pauses of `--pause_config`, without any if it is not given.
 """
 
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class ExampleArguments:
     dataset: str = field(default="street_scenes", metadata={"help": "name of a known data set"})
     dataset_path: str | None = field(default=None, metadata={"help": "folder or Hub id where it lies"})
     image_size: int = field(default=128, metadata={"help": "height and width that images are resized to"})
-    pause_config: str = field(default="", metadata={"help": "pauses to evaluate under, such as 3:0.4,5:0.4"})
+    pause_config: str = field(default="", metadata={"help": "default pauses of the model, such as 3:0.4,5:0.4"})
 
 
 class PreparedSamples(torch.utils.data.Dataset):

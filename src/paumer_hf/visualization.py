@@ -286,6 +286,8 @@ def _draw_scale(maximum: float, width: int) -> Image.Image:
 
 def label_map_image(label_map: np.ndarray, palette: Sequence[Colour]) -> Image.Image:
     """A palette image whose values are the class indices and whose colours are those of the classes, others black."""
+    if len(palette) > 256:
+        raise ValueError(f"A label map is a PNG of at most 256 classes, but `palette` has {len(palette)} colours.")
     indexed = Image.fromarray(np.asarray(label_map).astype(np.uint8)).convert("P")
     levels = [level for colour in palette for level in colour]
     # A shorter palette would make the PNG writer use fewer bits and cut off 255, the mark of pixels without a class.

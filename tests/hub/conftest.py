@@ -46,7 +46,10 @@ model-index:
 
 # Tiny
 
-The preset fast pauses 1:0.25,2:0.5, the preset slow 3:0.25.
+| preset | pauses after layer: ratio |
+|---|---|
+| fast | 1:0.25,2:0.5 |
+| slow | 3:0.25 |
 """
 
 

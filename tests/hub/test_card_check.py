@@ -49,6 +49,8 @@ def test_a_valid_card_and_its_links(check, tmp_path):
         ("    metrics:", "    metric:", "cannot be read"),
         ("- paumer", "- custom_code", "but no code goes along"),
         ("1:0.25,2:0.5", "1:0.25", "must name the preset 'fast' with its layers, 1:0.25,2:0.5"),
+        ("1:0.25,2:0.5", "1:0.25,2:0.5,3:0.5", "must name the preset 'fast'"),
+        ("| fast |", "| fastest |", "must name the preset 'fast'"),
     ],
 )
 def test_what_is_wrong_is_named(check, old, new, message):
@@ -74,3 +76,13 @@ def test_code_needs_its_tag(check):
 def test_no_card(tmp_path):
     with pytest.raises(ValueError, match=r"README.md is missing; render one"):
         check_card(tmp_path / "README.md", {})
+
+
+@pytest.mark.parametrize("line", ['from_pretrained("someone/else", trust_remote_code=True)', "pipeline(model='a/b')"])
+def test_a_card_that_loads_another_repository_is_refused(card_text, tmp_path, line):
+    path = tmp_path / "README.md"
+    path.write_text(card_text + f"\n```python\nx.{line}\n```\n")
+    with pytest.raises(ValueError, match=r"loads (someone/else|a/b), but is for me/mine"):
+        check_card(path, PRESETS, repo_id="me/mine")
+    path.write_text(card_text + '\n```python\nx.from_pretrained("me/mine")\n```\n')
+    assert check_card(path, PRESETS, repo_id="me/mine") == []

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from paumer_hf import PaumerForSemanticSegmentation, PaumerImageProcessor, PauseConfig
 from paumer_hf.hub.checkpoint_check import check_checkpoint, compute_logits, example_image
+from paumer_hf.search.search import digest_weights
 
 
 def test_every_preset_is_run(make_checkpoint, tmp_path):
@@ -105,3 +106,17 @@ def test_the_example_image_is_taken_or_made_up(tmp_path):
     (tmp_path / "example.jpg").write_bytes(b"none")
     with pytest.raises(ValueError, match=r"example.jpg is no image"):
         example_image(tmp_path, processor)
+
+
+def test_a_profile_of_other_weights_is_refused(make_checkpoint, tmp_path):
+    folder = make_checkpoint(tmp_path / "model")
+    model = PaumerForSemanticSegmentation.from_pretrained(folder)
+    points = [{"pause_config": {}, "speedup": 1.0}]
+    model.pause_profile = {"points": points, "conditions": {"weights_sha256": digest_weights(model)}}
+    model.save_pretrained(folder)
+    check_checkpoint(folder)
+    with torch.no_grad():
+        model.paumer.layernorm.bias.add_(0.1)  # as a training that keeps the profile
+    model.save_pretrained(folder)
+    with pytest.raises(ValueError, match=r"was measured of other weights; run scripts/search_pause_config.py again"):
+        check_checkpoint(folder)

@@ -44,6 +44,15 @@ def test_card_and_pictures_go_along(make_checkpoint, card_text, tmp_path):
         collect_page(folder, cards / "tiny.md")
 
 
+@pytest.mark.parametrize(("name", "message"), [("log.pkl", "may be a pickle"), ("run.py", "is code")])
+def test_what_a_card_links_to_is_checked_as_the_rest(make_checkpoint, card_text, tmp_path, name, message):
+    folder = make_checkpoint(tmp_path / "model", card=None)
+    (tmp_path / name).write_text("content")
+    (tmp_path / "tiny.md").write_text(card_text + f"[more]({name})\n")
+    with pytest.raises(ValueError, match=message):
+        collect_page(folder, tmp_path / "tiny.md")
+
+
 def test_a_folder_may_hold_what_its_own_card_links_to(make_checkpoint, card_text, tmp_path):
     folder = make_checkpoint(tmp_path / "model")
     (folder / "plot.svg").write_text("<svg/>")

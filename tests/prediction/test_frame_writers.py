@@ -171,7 +171,7 @@ def test_pngs_are_numbered_and_replace_those_before(tmp_path):
             for number in range(count):
                 write(scene(number), 0)
         assert [file.name for file in tmp_path.iterdir()] == ["frames"]
-        assert {file.name for file in (tmp_path / "frames").iterdir()} == {
+        assert {file.name for file in (tmp_path / "frames").glob("*.png")} == {
             f"00000{number}.png" for number in range(count)
         }
         with Image.open(tmp_path / "frames" / "000001.png") as image:
@@ -180,6 +180,14 @@ def test_pngs_are_numbered_and_replace_those_before(tmp_path):
 
 def test_a_folder_with_anything_else_is_not_replaced(tmp_path):
     (tmp_path / "frames").mkdir()
+    for name in ("notes.txt", "000000.png"):  # other programs number their frames alike
+        check_png_folder(tmp_path / "frames")
+        (tmp_path / "frames" / name).write_text("precious")
+        with pytest.raises(ValueError, match="frames was not written by this program"):
+            check_png_folder(tmp_path / "frames")
+        (tmp_path / "frames" / name).unlink()
+    with png_writer(tmp_path / "frames") as write:
+        write(scene(0), 0)
     (tmp_path / "frames" / "notes.txt").write_text("precious")
     for check in (check_png_folder, lambda path: png_writer(path).__enter__()):
         with pytest.raises(ValueError, match="frames holds more than the frames that would be replaced"):

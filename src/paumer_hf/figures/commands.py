@@ -184,6 +184,7 @@ def _load_dataset(arguments: argparse.Namespace, model: Any) -> SegmentationData
 
 
 def _measure(arguments: argparse.Namespace, model: Any, processor: Any, dataset: SegmentationDataset) -> dict:
+    _check_json(_json_path(arguments))
     contents = measure_patches(model, processor, dataset, arguments.share, arguments.window_size)
     contents["conditions"] = {"model": arguments.model, "split": arguments.split, **contents["conditions"]}
     write_results(_json_path(arguments), contents)
@@ -192,6 +193,17 @@ def _measure(arguments: argparse.Namespace, model: Any, processor: Any, dataset:
 
 def _json_path(arguments: argparse.Namespace) -> Path:
     return Path(arguments.output).with_suffix(".json")
+
+
+def _check_json(path: Path) -> None:
+    """Refuse to replace a file that is no earlier measurement, such as the results of a search."""
+    if path.exists():
+        try:
+            check_patch_results(read_results(path), str(path))
+        except ValueError as error:
+            raise ValueError(
+                f"{path} is there and is no earlier measurement of this figure. Give --output another name."
+            ) from error
 
 
 def _class_names(model: Any) -> list[str]:
@@ -206,6 +218,8 @@ def _sweep_rows(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 def _caption_of(path: str) -> str:
     return timing_caption(read_results(path).get("conditions") or {})
 
+
+PUBLISHED = Path(__file__).parents[3] / "model_cards" / "published_results.yaml"
 
 Options = Iterable[tuple[str, dict[str, Any]]]
 
@@ -237,7 +251,7 @@ _OPTIONS: dict[str, Options] = {
     "architectures": (
         ("--results", {"required": True, "help": "File of benchmark.py --evaluation or a search."}),
         ("--dataset", {"help": "Data set of the results, such as camvid, where the file does not say it."}),
-        ("--published", {"default": "model_cards/published_results.yaml", "help": "Numbers of other publications."}),
+        ("--published", {"default": str(PUBLISHED), "help": "Numbers of other publications."}),
         ("--absolute", {"action": "store_true", "help": "mIoU against images/s, a panel for each source."}),
     ),
     "single_layer_sweep": _SWEEP,

@@ -17,16 +17,20 @@ FIXED_METADATA = {"library_name": "transformers", "pipeline_tag": "image-segment
 """Fields without which the Hub offers neither code nor a widget that fits."""
 
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)[^)]*\)")
+_LOADED = re.compile(r"""(?:from_pretrained\(|model=)\s*["']([^"']+)["']""")
 _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
-def check_card(path: Path, presets: Mapping[str, PauseConfig], with_code: bool = False) -> list[str]:
+def check_card(
+    path: Path, presets: Mapping[str, PauseConfig], with_code: bool = False, repo_id: str | None = None
+) -> list[str]:
     """Check a card as far as that is possible without the Hub.
 
     Args:
         path: The card.
         presets: The presets of the model.
         with_code: Whether the model's code goes along.
+        repo_id: The repository that the card is for; None where that is not known yet.
 
     Returns:
         The files that it links to, relative to it, which must go along.
@@ -47,12 +51,26 @@ def check_card(path: Path, presets: Mapping[str, PauseConfig], with_code: bool =
         raise ValueError(f"The metadata of the card {path} cannot be read ({message}); correct them.") from error
     _check_metadata(path, metadata, with_code)
     for name, preset in presets.items():
-        if name not in card.text or preset.to_text() not in card.text:
+        # In one row of a table: "fast" is part of "fastest", and 3:0.4 of 3:0.4,5:0.4.
+        row = rf"^\|\s*{re.escape(name)}\s*\|\s*{re.escape(preset.to_text() or 'nothing')}\s*\|"
+        if not re.search(row, card.text, re.MULTILINE):
             raise ValueError(
                 f"The card {path} must name the preset {name!r} with its layers, {preset.to_text() or 'dense'}, but"
                 " does not; render it from the results of this checkpoint."
             )
+    if repo_id is not None:
+        _check_repository(path, card.text, repo_id)
     return _linked_files(path, card.text)
+
+
+def _check_repository(path: Path, text: str, repo_id: str) -> None:
+    """Refuse a card whose readers would load, and perhaps run the code of, somebody else's repository."""
+    others = set(_LOADED.findall(text)) - {repo_id}
+    if others:
+        raise ValueError(
+            f"The card {path} loads {sorted(others)[0]}, but is for {repo_id}; correct `repository` in its YAML file"
+            " and render it again."
+        )
 
 
 def _check_metadata(path: Path, metadata: Mapping[str, Any], with_code: bool) -> None:

@@ -134,9 +134,10 @@ def _read_description(path: Path) -> CardDescription:
 def _check_types(path: Path, values: Mapping[str, Any]) -> None:
     lists = ("datasets", "recipes", "pictures", "limits")
     kinds = {**dict.fromkeys(lists, list), "preset_drops": dict, "with_code": bool}
+    optional = {item.name for item in dataclasses.fields(CardDescription) if item.default is None}
     for name, value in values.items():
         kind = kinds.get(name, str)
-        if value is not None and not isinstance(value, kind):
+        if not (value is None and name in optional) and not isinstance(value, kind):
             raise ValueError(f"`{name}` in {path} must be a {kind.__name__}, but is {value!r}.")
     for picture in values.get("pictures", []):
         if not isinstance(picture, dict) or set(picture) != {"file", "caption"}:

@@ -12,6 +12,7 @@ from PIL import Image
 from paumer_hf import PaumerForSemanticSegmentation, PaumerImageProcessor, PauseConfig
 from paumer_hf.hub.checkpoint_files import EXAMPLES, read_json
 from paumer_hf.model.pause_config_file import PAUSE_CONFIG_NAME, read_pause_config_file
+from paumer_hf.search.search import digest_weights
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,26 @@ def check_checkpoint(folder: Path) -> CheckedCheckpoint:
     except (OSError, RuntimeError, TypeError) as error:
         message = " ".join(str(error).split())
         raise ValueError(f"{folder} cannot be loaded ({message}); save model and processor again.") from error
+    _check_profile(folder, model)
     image = example_image(folder, processor)
     logits = compute_logits(model, processor, image)
     for name, again in compute_logits(_load(folder), processor, image).items():
         if not torch.equal(again, logits[name]):
             raise ValueError(f"{folder} gives other logits when it is loaded again ({name}); save the model again.")
     return CheckedCheckpoint(model, processor, image, logits)
+
+
+def _check_profile(folder: Path, model: PaumerForSemanticSegmentation) -> None:
+    """Refuse a profile that was measured of other weights, as a training leaves behind that does not drop it."""
+    if model.pause_profile is None:
+        return
+    conditions = model.pause_profile.conditions
+    measured = conditions.get("mean_iou_conditions", conditions).get("weights_sha256")
+    if measured is not None and measured != digest_weights(model):
+        raise ValueError(
+            f"The profile in {folder / PAUSE_CONFIG_NAME} was measured of other weights; run"
+            " scripts/search_pause_config.py again, or set model.pause_profile = None and save the model."
+        )
 
 
 def compute_logits(

@@ -57,12 +57,12 @@ def collect_files(folder: Path, linked: Iterable[str] = ()) -> dict[str, Path]:
     for path in sorted(path for path in folder.rglob("*") if not path.is_dir()):
         name = path.relative_to(folder).as_posix()
         if name not in _LEFT_OUT:
-            _check_kind(name, path, linked)
+            check_kind(name, path, linked)
             files[name] = path
     if not any(WEIGHTS.fullmatch(name) for name in files):
         raise ValueError(f"{folder} holds no weights; save the model there, which writes model.safetensors.")
     for name, path in files.items():
-        _check_content(name, path)
+        check_content(name, path)
     return files
 
 
@@ -84,8 +84,17 @@ def check_no_machine_paths(files: Mapping[str, Path]) -> None:
             )
 
 
-def _check_kind(name: str, path: Path, linked: set[str]) -> None:
-    """Refuse pickles, code and everything unknown by its name."""
+def check_kind(name: str, path: Path, linked: set[str]) -> None:
+    """Refuse pickles, code and everything unknown by its name.
+
+    Args:
+        name: On the page.
+        path: The file.
+        linked: Names that the card links to.
+
+    Raises:
+        ValueError: If it is refused.
+    """
     if path.suffix.lower() in _PICKLES:
         raise ValueError(
             f"{path} may be a pickle, which can run code when it is read; remove it, and save weights as safetensors."
@@ -97,8 +106,16 @@ def _check_kind(name: str, path: Path, linked: set[str]) -> None:
     raise ValueError(f"{path} does not belong to a checkpoint; remove it, or link to it from the card.")
 
 
-def _check_content(name: str, path: Path) -> None:
-    """Refuse what is empty, too large or damaged."""
+def check_content(name: str, path: Path) -> None:
+    """Refuse what is empty, too large or damaged.
+
+    Args:
+        name: On the page.
+        path: The file.
+
+    Raises:
+        ValueError: If it is refused.
+    """
     size = path.stat().st_size
     if size == 0:
         raise ValueError(f"{path} is empty; write it again.")
@@ -150,6 +167,8 @@ __all__ = [
     "MAX_BYTES_BESIDE_WEIGHTS",
     "REQUIRED",
     "WEIGHTS",
+    "check_content",
+    "check_kind",
     "check_no_machine_paths",
     "collect_files",
     "format_size",

@@ -10,7 +10,14 @@ from huggingface_hub import HfApi
 
 from paumer_hf.hub.card_check import check_card
 from paumer_hf.hub.checkpoint_check import check_checkpoint
-from paumer_hf.hub.checkpoint_files import CARD_NAME, check_no_machine_paths, collect_files, format_size
+from paumer_hf.hub.checkpoint_files import (
+    CARD_NAME,
+    check_content,
+    check_kind,
+    check_no_machine_paths,
+    collect_files,
+    format_size,
+)
 from paumer_hf.hub.clean_process import compare_in_clean_process
 from paumer_hf.hub.hub_errors import describe_hub_error
 from paumer_hf.hub.hub_page import PageSettings, PushedPage, push_page
@@ -46,7 +53,7 @@ def publish(
         ValueError: If a check fails, or the page does not give what the folder does.
         ConnectionError: If the Hub refuses it or cannot be reached.
     """
-    files = collect_page(folder, card or folder / CARD_NAME, with_code)
+    files = collect_page(folder, card or folder / CARD_NAME, with_code, settings.repo_id)
     checked = check_checkpoint(folder)
     say(f"Checked: loads twice alike, runs as {', '.join(checked.logits)}")
     with tempfile.TemporaryDirectory(prefix="paumer_push_") as temporary:
@@ -77,8 +84,14 @@ def publish(
     return page
 
 
-def collect_page(folder: Path, card: Path, with_code: bool = False) -> dict[str, Path]:
+def collect_page(folder: Path, card: Path, with_code: bool = False, repo_id: str | None = None) -> dict[str, Path]:
     """The files of the page by name: checkpoint, card and what the card links to.
+
+    Args:
+        folder: The checkpoint.
+        card: Its card.
+        with_code: Whether the model's code goes along.
+        repo_id: The repository that the card is for; None where that is not known yet.
 
     Raises:
         ValueError: If a file or the card is refused.
@@ -88,9 +101,13 @@ def collect_page(folder: Path, card: Path, with_code: bool = False) -> dict[str,
         raise ValueError(f"{own} is there beside the card {card}; remove one of them.")
     collect_files(folder, _names_in(folder))  # weights and pickles first: a card is of no use without them
     _, presets, _ = read_pause_config_file(folder / PAUSE_CONFIG_NAME)
-    linked = check_card(card, presets, with_code)
+    linked = check_card(card, presets, with_code, repo_id)
     files = collect_files(folder, linked)
-    files |= {name: card.parent / name for name in linked if name not in files}
+    beside = {name: card.parent / name for name in linked if name not in files}
+    for name, path in beside.items():
+        check_kind(name, path, set(linked))
+        check_content(name, path)
+    files |= beside
     files = {CARD_NAME: card, **files}
     texts = {name: path for name, path in files.items() if path.suffix in (".json", ".md", ".txt", ".yaml")}
     check_no_machine_paths(texts)

@@ -29,6 +29,9 @@ from paumer_hf.prediction.video_frames import import_av
 Write = Callable[[Image.Image, float], None]
 
 # Browsers slow down frames that a GIF shows for less than two hundredths of a second.
+FRAMES_MARK = ".paumer_hf_frames"
+"""A file in each folder of frames that tells it from frames of others."""
+
 MIN_GIF_DELAY = 2
 
 # A second in so many ticks that usual frame rates need no rounding, and not in more than MPEG-4 allows, 65535.
@@ -226,7 +229,7 @@ def png_writer(path: str | os.PathLike) -> Iterator[Write]:
     """Write a folder of PNGs that are numbered from 000000.
 
     Args:
-        path: The folder. An existing one is replaced if it holds nothing but such PNGs.
+        path: The folder. An existing one is replaced if this wrote it and it holds nothing but such PNGs.
 
     Raises:
         ValueError: If the folder holds anything else.
@@ -235,6 +238,7 @@ def png_writer(path: str | os.PathLike) -> Iterator[Write]:
     check_png_folder(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     temporary.mkdir(parents=True)
+    (temporary / FRAMES_MARK).touch()
     count = 0
 
     def write(image: Image.Image, time: float) -> None:
@@ -256,17 +260,20 @@ def check_png_folder(path: str | os.PathLike) -> None:
     """Check that `png_writer` may replace this folder.
 
     Raises:
-        ValueError: If it exists and holds anything but numbered PNGs.
+        ValueError: If it exists and was not written by `png_writer`, or holds anything but numbered PNGs.
     """
     path = Path(path)
     if not path.exists():
         return
-    names = [file.name for file in path.iterdir()] if path.is_dir() else [path.name]
-    if not all(re.fullmatch(r"\d{6,}\.png", name) for name in names):
+    names = {file.name for file in path.iterdir()} if path.is_dir() else {path.name}
+    if names and FRAMES_MARK not in names:
+        raise ValueError(f"{path} was not written by this program. Move it, or name another output.")
+    if not all(re.fullmatch(r"\d{6,}\.png", name) for name in names - {FRAMES_MARK}):
         raise ValueError(f"{path} holds more than the frames that would be replaced. Move it, or name another output.")
 
 
 __all__ = [
+    "FRAMES_MARK",
     "MIN_GIF_DELAY",
     "MP4_TIME_BASE",
     "Write",
