@@ -134,3 +134,15 @@ def test_copies_are_independent(tiny_model):
     other = copy.deepcopy(tiny_model)
     tiny_model.pause_profile = None
     assert other.pause_profile == PROFILE
+
+
+def test_a_model_with_new_weights_has_no_profile(saved):
+    options = {"num_labels": 5, "ignore_mismatched_sizes": True}
+    for more in ({}, {"output_loading_info": True}):
+        loaded = PaumerForSemanticSegmentation.from_pretrained(saved, **options, **more)
+        model = loaded[0] if more else loaded
+        assert model.pause_profile is None
+        assert model.pause_presets == {"fast": FAST}
+    model, info = PaumerForSemanticSegmentation.from_pretrained(saved, output_loading_info=True)
+    assert model.pause_profile == PROFILE
+    assert not info["missing_keys"]

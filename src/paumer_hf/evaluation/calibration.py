@@ -39,6 +39,9 @@ CONDITIONS = {
     "batch_size": "batch size",
     "dtype": "data type",
     "compiled": "compiled",
+    "attention": "attention",
+    "torch": "torch",
+    "environment": "environment variables",
 }
 
 
@@ -208,12 +211,14 @@ def _notes(rows: Sequence[CalibrationRow], profile: PauseProfile | None, conditi
     if profile is None:
         notes.append("The checkpoint has no profile to compare with, so that no mean IoU is known.")
     else:
+        if profile.conditions.get("speed") == "macs":
+            notes.append("The speed-ups of the profile are those of the multiply-accumulates: they were not timed.")
         differing = [
-            f"{what} {_in_words(profile.conditions[name])} there and {_in_words(conditions[name])} here"
+            f"{what} {_in_words(profile.conditions[name])} there and {_in_words(conditions.get(name))} here"
             for name, what in CONDITIONS.items()
-            if name in profile.conditions and profile.conditions[name] != conditions[name]
+            if name in profile.conditions and profile.conditions[name] != conditions.get(name)
         ]
-        if differing:
+        if differing and profile.conditions.get("speed") != "macs":
             notes.append(f"The profile was timed under other conditions: {'; '.join(differing)}.")
     notes += [
         f"{row.name} is no faster than the dense model here: {row.here.speedup:.3f} times as fast."
@@ -244,6 +249,8 @@ def _note_on_order(rows: Sequence[CalibrationRow]) -> str:
 
 
 def _in_words(condition: Any) -> str:
+    if isinstance(condition, Mapping):
+        return " ".join(f"{name}={value}" for name, value in condition.items()) or "none"
     return " x ".join(map(str, condition)) if isinstance(condition, (list, tuple)) else str(condition)
 
 

@@ -212,8 +212,10 @@ class PaumerPreTrainedModel(PreTrainedModel):
             pinned = {name: kwargs[name] for name in RESOLVE_ARGUMENTS if kwargs.get(name) is not None}
             kwargs["revision"] = resolve_revision(pretrained_model_name_or_path, **pinned) or "main"
         download = {name: kwargs[name] for name in DOWNLOAD_ARGUMENTS if kwargs.get(name) is not None}
-        loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
-        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        wants_info = kwargs.pop("output_loading_info", False)
+        model, info = super().from_pretrained(
+            pretrained_model_name_or_path, *model_args, output_loading_info=True, **kwargs
+        )
         path = None
         if pretrained_model_name_or_path is not None:
             path = cached_file(
@@ -227,12 +229,14 @@ class PaumerPreTrainedModel(PreTrainedModel):
             try:
                 model.pause_presets = model._validate_presets(presets)
                 model.pause_config = default
-                model.pause_profile = profile
+                # Of a model with new weights, as for other classes, nothing is measured.
+                is_whole = not info["missing_keys"] and not info["mismatched_keys"]
+                model.pause_profile = profile if is_whole else None
             except ValueError as error:
                 raise ValueError(f"{path} does not fit the model: {error}") from error
         if pause_config is not None:
             model.pause_config = pause_config
-        return loaded
+        return (model, info) if wants_info else model
 
 
 __all__ = ["PaumerPreTrainedModel"]
