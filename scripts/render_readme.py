@@ -51,7 +51,10 @@ def mean_iou_cell(result: dict[str, Any] | None, dense: float) -> str:
     if result is None:
         return ""
     score, drop = 100 * result["mean_iou"], 100 * (result["mean_iou"] - dense)
-    return f"{score:.1f}" if not result["pause_config"] else f"{score:.1f} ({drop:+.1f})"
+    if not result["pause_config"]:
+        return f"{score:.1f}"
+    low, high = (100 * bound for bound in result["mean_iou_difference_interval"])
+    return f"{score:.1f} ({drop:+.1f}: {low:+.1f} to {high:+.1f})"
 
 
 def speed_table() -> str:

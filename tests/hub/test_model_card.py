@@ -17,7 +17,9 @@ from paumer_hf.hub.card_presets import read_presets, read_profile
 from paumer_hf.hub.model_card import render_card
 
 
-CARDS = sorted((Path(__file__).resolve().parents[2] / "model_cards").glob("paumer-*.md"))
+CARDS = sorted(
+    path.with_suffix(".md") for path in (Path(__file__).resolve().parents[2] / "model_cards").glob("paumer-*.yaml")
+)
 
 # Numbers in the words of the template: names, notations, and what is asked for rather than measured.
 OF_THE_TEMPLATE = {"0", "1.5", "2", "95"}

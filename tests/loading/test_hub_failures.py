@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What users are told where the Hub fails: one clear sentence by the scripts, the libraries' own errors in Python."""
 
+import re
 from pathlib import Path
 
 import datasets
@@ -98,7 +99,7 @@ TRAIN_FROM = ("train.py", ["--output_dir", "run", "--init_from"])
 @pytest.mark.parametrize(
     ("name", "token", "part"),
     [
-        ("tester/whole", "hf_wrong", WRONG_TOKEN),
+        ("tester/whole", "hf_wrong", f"{WRONG_TOKEN}|refuses the access token"),
         ("tester/none", "hf_test", "hf auth login"),
         ("tester/cut", "hf_test", "tester/cut"),
     ],
@@ -111,4 +112,4 @@ def test_scripts_end_in_one_sentence(failing_hub, run_client, script, arguments,
     assert len(beginnings) == 1, result.stderr
     said = result.stderr[result.stderr.index(beginnings[0]) :]
     assert name in said
-    assert part in said
+    assert re.search(part, said)

@@ -84,7 +84,7 @@ def test_counts_of_few_classes_take_little_room(path):
 def test_other_conditions_are_refused_and_change_nothing(path):
     SearchStore(path, CONDITIONS).close()
     before = path.read_bytes()
-    for changed in ({**CONDITIONS, "weights": "abd"}, {"num_images": 3, "sides": (2, 3)}, {**CONDITIONS, "new": 1}):
+    for changed in ({**CONDITIONS, "weights": "abx"}, {"num_images": 3, "sides": (2, 3)}, {**CONDITIONS, "new": 1}):
         with pytest.raises(ValueError, match=r"holds measurements with (weights|new) = .*, but now .*another output"):
             SearchStore(path, changed)
     assert path.read_bytes() == before
