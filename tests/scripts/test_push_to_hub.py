@@ -24,7 +24,7 @@ model-index:
     - {type: mean_iou, value: 0.4}
 ---
 
-The preset fast pauses 1:0.5.
+| fast | 1:0.5 |
 """
 
 
