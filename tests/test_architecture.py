@@ -372,8 +372,9 @@ def test_other_files_leave_nothing_behind():
 
 def test_importing_the_package_loads_no_optional_library():
     """Beyond those that transformers loads itself when it is installed beside them."""
-    shipped = [imported for module in read_modules(ROOT) if module.is_shipped for imported in module.imports]
-    of_others = {imported.module for imported in shipped if imported.top in {"torch", "transformers"}}
+    loaded_at_once = [module for module in read_modules(ROOT) if module.part in FLOORS[""]]
+    imports = [imported for module in loaded_at_once for imported in module.imports]
+    of_others = {imported.module for imported in imports if imported.top in {"torch", "transformers"}}
     program = f"""
 import importlib, sys
 for name in {["transformers.models.auto.modeling_auto", *sorted(of_others)]}:
