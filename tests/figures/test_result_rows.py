@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
+from paumer_hf.evaluation.plots import short_text
 from paumer_hf.figures.result_rows import (
     bars_caption,
     mean_iou_bar,
     most_frequent_pair,
     paused_pairs,
     read_rows,
-    short_text,
     single_layer_lines,
     two_layer_lines,
 )

@@ -124,7 +124,7 @@ def _draw_criterion(
         # Slanted labels stay apart where marks are close.
         for index in best:
             axes.annotate(
-                _short(results[index]["pause_config"]),
+                short_text(results[index]["pause_config"]),
                 points[index],
                 xytext=(3, 6),
                 textcoords="offset points",
@@ -171,7 +171,7 @@ def _is_like_dense(result: Mapping[str, Any]) -> bool:
     return interval is not None and interval[0] <= 0 <= interval[1]
 
 
-def _short(text: str) -> str:
+def short_text(text: str) -> str:
     """Write `3:0.4,5:0.4` as `3,5:.4`, and configurations of several ratios as they are but for the zeros."""
     layers, ratios = zip(*(part.split(":") for part in text.split(",")), strict=True)
     if len(set(ratios)) == 1:
@@ -192,4 +192,4 @@ def _save(figure: Any, path: str | Path) -> None:
         figure.savefig(temporary, dpi=200)
 
 
-__all__ = ["frontier", "plot_trade_off"]
+__all__ = ["frontier", "plot_trade_off", "short_text"]

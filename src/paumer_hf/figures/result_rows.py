@@ -121,14 +121,6 @@ def bars_caption(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"Bars: {', or '.join(kinds)}." if kinds else ""
 
 
-def short_text(text: str) -> str:
-    """Write `3:0.4,5:0.4` as `3,5:.4`, and configurations of several ratios as they are but for the zeros."""
-    pairs = [part.split(":") for part in text.split(",")]
-    if len({ratio for _, ratio in pairs}) == 1:
-        return f"{','.join(layer for layer, _ in pairs)}:{pairs[0][1].removeprefix('0')}"
-    return ",".join(f"{layer}:{ratio.removeprefix('0')}" for layer, ratio in pairs)
-
-
 def _as_lines(found: Sequence[tuple[int, float, Mapping[str, Any]]]) -> dict[int, dict[float, Mapping[str, Any]]]:
     lines: dict[int, dict[float, Mapping[str, Any]]] = {}
     for layer, ratio, row in sorted(found, key=lambda entry: entry[:2]):
@@ -147,7 +139,6 @@ __all__ = [
     "most_frequent_pair",
     "paused_pairs",
     "read_rows",
-    "short_text",
     "single_layer_lines",
     "two_layer_lines",
 ]

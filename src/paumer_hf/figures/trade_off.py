@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from paumer_hf.evaluation.plots import frontier, plot_trade_off
+from paumer_hf.evaluation.plots import frontier, plot_trade_off, short_text
 from paumer_hf.figures.drawing import (
     INK,
     LINE_STYLES,
@@ -24,7 +24,7 @@ from paumer_hf.figures.drawing import (
     save_figure,
     style_axes,
 )
-from paumer_hf.figures.result_rows import bars_caption, mean_iou_bar, short_text
+from paumer_hf.figures.result_rows import bars_caption, mean_iou_bar
 
 
 # As in the plots of the evaluation, also the paler ones.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from paumer_hf import PauseConfig
+from paumer_hf.evaluation.plots import frontier
 from paumer_hf.model.pause_profile import PauseProfile
 from paumer_hf.model.profile_point import ProfilePoint
 from paumer_hf.search.accuracy import AccuracyTable
@@ -188,12 +189,8 @@ def skyline(points: Sequence[ProfilePoint]) -> list[ProfilePoint]:
 
     Of equal points the first is kept.
     """
-    kept: list[ProfilePoint] = []
-    known = [point for point in points if point.mean_iou is not None]
-    for point in sorted(known, key=lambda point: (point.speedup, point.mean_iou), reverse=True):
-        if not kept or point.mean_iou > kept[-1].mean_iou:  # type: ignore[operator]
-            kept.append(point)
-    return kept[::-1]
+    known = [(point, mean_iou) for point in points if (mean_iou := point.mean_iou) is not None]
+    return [known[index][0] for index in frontier([(point.speedup, mean_iou) for point, mean_iou in known])]
 
 
 __all__ = ["PASS_SIZE", "PauseSearch", "skyline"]
