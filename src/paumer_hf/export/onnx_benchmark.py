@@ -23,7 +23,8 @@ from tqdm import tqdm
 
 from paumer_hf import PaumerForSemanticSegmentation, PaumerImageProcessor, PauseConfig
 from paumer_hf.evaluation.results import environment_conditions
-from paumer_hf.export.export_check import LOGIT_TOLERANCE, PAUSE_TIE, compare_labels, pause_margins
+from paumer_hf.export.agreement import Agreement
+from paumer_hf.export.export_check import LOGIT_TOLERANCE
 from paumer_hf.export.onnx_export import OPSET, export_onnx
 from paumer_hf.export.onnx_paumer import OnnxPaumer, onnxruntime_version
 
@@ -35,9 +36,11 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("pytorch_images_per_second", "PyTorch images/s", lambda value: f"{value:.4g}"),
     ("speedup_over_pytorch", "ratio", lambda value: f"{value:.2f}"),
     ("largest_logit_difference", "largest logit difference", lambda value: f"{value:.1e}"),
-    ("equal_label_share", "equal labels", lambda value: f"{100 * value:.5f} %"),
-    ("num_different_labels", "other labels, pixels", str),
+    ("num_different_patches", "patches of another class", str),
+    ("num_different_labels", "pixels of another class", str),
     ("num_label_differences_beyond_ties", "of these no ties", str),
+    ("num_labels_other_than_float64", "onnxruntime against float64", str),
+    ("num_pytorch_labels_other_than_float64", "PyTorch against float64", str),
 )
 
 
@@ -47,14 +50,9 @@ class _Variant:
 
     pause_config: PauseConfig
     exported: OnnxPaumer
+    agreement: Agreement
     seconds: list[float] = dataclasses.field(default_factory=list)
     pytorch_seconds: list[float] = dataclasses.field(default_factory=list)
-    logit_differences: list[float] = dataclasses.field(default_factory=list)
-    num_pause_ties: int = 0
-    num_pixels: int = 0
-    num_different: int = 0
-    num_beyond_ties: int = 0
-    largest_margin: float = 0.0
 
 
 def benchmark_onnx(
@@ -84,10 +82,8 @@ def benchmark_onnx(
     Returns:
         `conditions`, and `results`: for each configuration `pause_config` (text form), `pause_preset`, `criterion`,
         `num_images`, `images_per_second` of onnxruntime and `pytorch_images_per_second` (by the median time),
-        `speedup_over_pytorch` (median over the images of the ratio of times), `largest_logit_difference`,
-        `num_pause_ties` (images in which rounding let another patch pause), `equal_label_share` of the pixels,
-        `num_different_labels`, of these `num_label_differences_beyond_ties` that rounding does not explain,
-        `largest_label_margin` (by how much PyTorch prefers its class at a pixel of another label), `file_bytes`.
+        `speedup_over_pytorch` (median over the images of the ratio of times), `file_bytes`, and how far both agree:
+        the keys of `Agreement.summary`.
 
     Raises:
         ImportError: If the extra `onnx` is not installed.
@@ -100,14 +96,14 @@ def benchmark_onnx(
             path = Path(folder) / f"{index}.onnx"
             export_onnx(model, path, pause_config, image_size, processor)
             exported = OnnxPaumer(path, num_threads=num_threads)
-            variants.append(_Variant(exported.pause_config, exported))
+            variants.append(_Variant(exported.pause_config, exported, Agreement(model, exported)))
         for image in tqdm(images, desc="Comparing", unit="image", disable=None):
             pixel_values = variants[0].exported.processor(image, return_tensors="pt").pixel_values
             if not variants[0].seconds:
                 _warm_up(model, variants, pixel_values)
             outputs = _time_image(model, variants, pixel_values, order)
             for variant, (expected, found) in zip(variants, outputs, strict=True):
-                _compare(model, variant, pixel_values, expected, found)
+                variant.agreement.add(pixel_values, expected, found)
         if not variants or not variants[0].seconds:
             raise ValueError("`images` and `pause_configs` must not be empty.")
         conditions = environment_conditions("cpu")
@@ -170,37 +166,6 @@ def _time_image(
     return [(logits[index, True], logits[index, False]) for index in range(len(variants))]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Outputs:
-    logits: torch.Tensor
-
-
-def _compare(
-    model: PaumerForSemanticSegmentation,
-    variant: _Variant,
-    pixel_values: torch.Tensor,
-    expected: torch.Tensor,
-    found: torch.Tensor,
-) -> None:
-    """Add how the logits (1, classes, rows, columns) of an image and their label maps differ."""
-    difference = float((expected - found).abs().max())
-    variant.logit_differences.append(difference)
-    if not difference <= LOGIT_TOLERANCE:
-        margins = pause_margins(model, pixel_values, variant.pause_config)
-        variant.num_pause_ties += int((margins < PAUSE_TIE).sum())
-    size, patch_size = variant.exported.image_size, variant.exported.patch_size
-    processor = variant.exported.processor
-    labels, other_labels = (
-        processor.post_process_semantic_segmentation(_Outputs(logits), target_sizes=[size])[0]
-        for logits in (expected, found)
-    )
-    compared = compare_labels(expected[0], labels, other_labels, size, patch_size, min(difference, LOGIT_TOLERANCE))
-    variant.num_pixels += compared.num_pixels
-    variant.num_different += compared.num_different
-    variant.num_beyond_ties += compared.num_beyond_ties
-    variant.largest_margin = max(variant.largest_margin, compared.largest_margin)
-
-
 def _summarise(variant: _Variant) -> dict[str, Any]:
     ratios = [pytorch / onnx for pytorch, onnx in zip(variant.pytorch_seconds, variant.seconds, strict=True)]
     return {
@@ -211,12 +176,7 @@ def _summarise(variant: _Variant) -> dict[str, Any]:
         "images_per_second": 1 / statistics.median(variant.seconds),
         "pytorch_images_per_second": 1 / statistics.median(variant.pytorch_seconds),
         "speedup_over_pytorch": statistics.median(ratios),
-        "largest_logit_difference": max(variant.logit_differences),
-        "num_pause_ties": variant.num_pause_ties,
-        "equal_label_share": 1 - variant.num_different / variant.num_pixels,
-        "num_different_labels": variant.num_different,
-        "num_label_differences_beyond_ties": variant.num_beyond_ties,
-        "largest_label_margin": variant.largest_margin,
+        **variant.agreement.summary(),
         "file_bytes": variant.exported.path.stat().st_size,
     }
 
