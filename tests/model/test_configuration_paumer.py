@@ -40,7 +40,7 @@ def test_sizes_take_overrides():
 def test_defaults_are_the_paper():
     config = PaumerConfig()
     assert config.to_dict() == PaumerConfig.from_size("tiny").to_dict()
-    assert tuple(config.train_pause_layers) == (3, 4, 5, 6, 7, 8, 9)
+    assert config.trained_pause_layers == (3, 4, 5, 6, 7, 8, 9)
     assert tuple(config.train_pause_ratios) == (0.2, 0.8)
     assert tuple(config.train_num_pause_layers) == (1,)
     assert config.train_pause_criterion == "entropy"
@@ -54,7 +54,9 @@ def test_defaults_are_the_paper():
     [(1, ()), (2, (1,)), (3, (1, 2)), (4, (3,)), (6, (3, 4, 5)), (10, tuple(range(3, 10))), (24, tuple(range(3, 10)))],
 )
 def test_train_pause_layers_follow_the_depth(num_layers, layers):
-    assert tuple(PaumerConfig(num_hidden_layers=num_layers).train_pause_layers) == layers
+    config = PaumerConfig(num_hidden_layers=num_layers)
+    assert config.trained_pause_layers == layers
+    assert config.train_pause_layers is None, "a checkpoint loaded with fewer layers follows them"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,15 @@ def test_the_amount_of_pausing_is_no_part_of_it():
         ({"hidden_dropout_prob": -0.1}, r"`hidden_dropout_prob` must lie in \[0, 1\), but is -0\.1"),
         ({"attention_probs_dropout_prob": 2.0}, r"`attention_probs_dropout_prob` must lie in \[0, 1\)"),
         ({"decoder_dropout_prob": float("nan")}, r"`decoder_dropout_prob` must lie in \[0, 1\), but is nan"),
-        ({"auxiliary_loss_weight": -1.0}, "`auxiliary_loss_weight` must not be negative, but is -1.0"),
+        ({"auxiliary_loss_weight": -1.0}, "`auxiliary_loss_weight` must be finite and not negative, but is -1.0"),
+        ({"auxiliary_loss_weight": float("nan")}, "`auxiliary_loss_weight` must be finite .*, but is nan"),
+        ({"intermediate_size": -3}, "`intermediate_size` must be at least 1, but is -3"),
+        ({"decoder_num_attention_heads": 0}, "`decoder_num_attention_heads` must be at least 1, but is 0"),
+        ({"decoder_hidden_size": 0}, "`decoder_hidden_size` must be at least 1, but is 0"),
+        ({"decoder_num_hidden_layers": -1}, "`decoder_num_hidden_layers` must be at least 0, but is -1"),
+        ({"id2label": {}}, "`num_labels` must be at least 1, but is 0"),
+        ({"hidden_act": "foo"}, r"`hidden_act` must be one of \[.*'gelu'.*\], but is 'foo'"),
+        ({"decoder_hidden_act": "foo"}, "`decoder_hidden_act` must be one of .*, but is 'foo'"),
         ({"train_pause_layers": (0, 1)}, "`train_pause_layers` must be different layers from 1 to 11"),
         ({"train_pause_layers": (3, 12)}, "`train_pause_layers` must be different layers from 1 to 11"),
         ({"train_pause_layers": (3, 3)}, r"`train_pause_layers` must be different.*but is \(3, 3\)"),

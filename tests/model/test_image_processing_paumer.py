@@ -1,6 +1,7 @@
 # Copyright 2026 The paumer_hf authors.
 # SPDX-License-Identifier: Apache-2.0
 import json
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -288,11 +289,34 @@ def test_padding_in_a_batch_of_mixed_shapes_is_cut_off():
         torch.testing.assert_close(both.segmentation_scores, scores)
 
 
-def test_a_grid_that_does_not_fit_counts_as_the_whole_image():
-    processor = PaumerImageProcessor(do_resize=False)
-    logits = random_logits(40, 100)  # at full resolution
+@pytest.mark.parametrize("processor", [PaumerImageProcessor(do_resize=False), PaumerImageProcessor()])
+def test_logits_of_each_pixel(processor):
+    logits = random_logits(40, 100)
     (result,) = processor.post_process_semantic_segmentation(as_outputs(logits), [(40, 100)])
     assert torch.equal(result, logits.argmax(0))
+
+
+def test_logits_of_each_pixel_of_the_resized_images():
+    processor = PaumerImageProcessor(size={"height": 20, "width": 50})
+    logits = random_logits(20, 50)
+    for sizes in ([(40, 100)], [(90, 30)]):
+        (result,) = processor.post_process_semantic_segmentation(as_outputs(logits), sizes)
+        assert torch.equal(result, F.interpolate(logits[None], size=sizes[0], mode="bilinear")[0].argmax(0))
+
+
+def test_a_grid_of_other_images_is_refused():
+    """One image of a padded batch, another divisor, and a size that was given to the call alone: shifted maps."""
+    batch = random_logits(2, 4)  # padded for a second image of 64 x 128 pixels
+    for arguments, logits, sizes, expected in (
+        ({}, batch, [(64, 64)], (2, 2)),
+        ({"size_divisor": 32}, random_logits(2, 2), [(64, 64)], (1, 1)),
+        ({}, random_logits(4, 4), [(64, 64)], (2, 2)),
+    ):
+        processor = PaumerImageProcessor(**{"size": {"shortest_edge": 32}, "size_divisor": 16, **arguments})
+        grid = tuple(logits.shape[1:])
+        message = f"the grid {grid}, but for images of the sizes {sizes} this processor makes one of {expected}"
+        with pytest.raises(ValueError, match=re.escape(message)):
+            processor.post_process_semantic_segmentation(as_outputs(logits), sizes)
 
 
 @pytest.mark.parametrize("target_sizes", [[(4, 4)], [(4, 4), (0, 4)], [(4, 4), (4, 4, 3)]])

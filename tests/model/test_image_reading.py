@@ -1,11 +1,17 @@
 # Copyright 2026 The paumer_hf authors.
 # SPDX-License-Identifier: Apache-2.0
+import base64
+import functools
+import http.server
+import threading
+
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from paumer_hf.model.image_reading import flatten_images, read_image
+from paumer_hf.model.image_reading import flatten_images, open_image, read_image
 
 
 def noise(height, width, channels=3, seed=0):
@@ -39,6 +45,46 @@ def test_one_image_in_many_forms():
         result = read(form)
         assert result.dtype in (np.uint8, np.float32)
         np.testing.assert_allclose(result, array.transpose(2, 0, 1), atol=1e-4)
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """The address under which a server on this machine offers the files of `tmp_path`."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *arguments: None)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(("dtype", "channels"), [(np.uint8, 4), (np.uint16, 0), (np.uint8, 3)])
+def test_a_file_is_the_same_image_wherever_it_is(served, tmp_path, dtype, channels):
+    """With transparency and with 16 bits too, which transformers' `load_image` would drop and cut off."""
+    shape = (9, 7, channels) if channels else (9, 7)
+    array = np.random.default_rng(1).integers(0, np.iinfo(dtype).max + 1, shape, dtype=dtype)
+    Image.fromarray(array).save(tmp_path / "image.png")
+    encoded = base64.encodebytes((tmp_path / "image.png").read_bytes()).decode()
+    expected = read(Image.fromarray(array))
+    for form in (f"{served}/image.png", encoded, f"data:image/png;base64,{encoded}", tmp_path / "image.png"):
+        assert np.array_equal(read(form), expected)
+
+
+def test_what_is_no_image_is_refused_by_its_name(served, tmp_path):
+    (tmp_path / "text.png").write_text("no image")
+    for form, message in (
+        (tmp_path / "nowhere.png", r"nowhere\.png does not exist\. Name an image file"),
+        (str(tmp_path / "nowhere.png"), r"nowhere\.png does not exist, and is no URL and no base64 text"),
+        (tmp_path, "does not exist"),
+        (tmp_path / "text.png", r"text\.png cannot be read as an image"),
+        (f"{served}/nowhere.png", r"/nowhere\.png cannot be fetched: .*404"),
+        (f"{served}/text.png", r"/text\.png cannot be read as an image"),
+        ("http://127.0.0.1:9/image.png", r"http://127\.0\.0\.1:9/image\.png cannot be fetched"),
+        (base64.b64encode(bytes(3000)).decode(), "^A{80} cannot be read as an image"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            open_image(form)
 
 
 def test_files(tmp_path):

@@ -9,6 +9,7 @@ import random
 import sys
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from paumer_hf import PauseConfig
@@ -75,10 +76,15 @@ def test_order_and_zero_ratios_do_not_matter():
         assert hash(other) == hash(config)
         assert repr(other) == repr(config)
         assert other.to_text() == config.to_text()
-        assert other.to_json_string() == config.to_json_string()
     assert PauseConfig({1: 0}) == PauseConfig() == PauseConfig({})
     assert PauseConfig({"3": 0.4}) == PauseConfig({3: 0.4})
     assert PauseConfig({3: 0}).pause_ratios == {}
+
+
+def test_numbers_of_numpy_are_numbers():
+    config = PauseConfig({np.int64(3): np.float32(0.5)}, criterion="random", seed=np.int32(7))
+    assert config == PauseConfig({3: 0.5}, criterion="random", seed=7)
+    assert json.loads(json.dumps(config.to_dict())) == config.to_dict()
 
 
 def test_different_configurations_are_unequal():
@@ -113,7 +119,6 @@ def test_truth_is_whether_anything_pauses():
 def test_round_trips(config):
     copies = {
         "dict": PauseConfig.from_dict(config.to_dict()),
-        "json": PauseConfig.from_json_string(config.to_json_string()),
         "json dict": as_pause_config(json.loads(json.dumps(config.to_dict()))),
         "text": PauseConfig.from_text(config.to_text(), criterion=config.criterion, seed=config.seed),
         "repr": eval(repr(config)),

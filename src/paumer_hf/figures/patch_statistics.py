@@ -76,7 +76,7 @@ def measure_patches(
         "num_labels": model.config.num_labels,
         "num_patches": sum(int((reference != NO_LABEL).sum()) for reference in references),
         "maximum_entropy": math.log(model.config.num_labels),
-        "trained_layers": list(model.config.train_pause_layers or ()),
+        "trained_layers": list(model.config.trained_pause_layers),
         "window_size": None if window_size is None else list(window_size),
         **environment_conditions(model.device),
     }

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The architecture of a PAUMER model, and how its training samples pause configurations."""
 
-from typing import Any
+import math
+from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
+from transformers.activations import ACT2FN
 from transformers.configuration_utils import PreTrainedConfig
 
 from .pause_config import CRITERIA
@@ -71,10 +73,11 @@ class PaumerConfig(PreTrainedConfig):
         decoder_hidden_act: Activation of the mask transformer's MLPs.
         decoder_layer_norm_eps: Epsilon of the mask transformer's layer normalisations; None means `layer_norm_eps`.
         decoder_dropout_prob: Dropout of the mask transformer.
-        semantic_loss_ignore_index: Label value of the pixels that take no part in the loss.
+        semantic_loss_ignore_index: Label value of the pixels that take no part in the loss; the image processor marks
+            them with 255.
         auxiliary_loss_weight: Weight of the auxiliary loss, lambda in the paper.
         train_pause_layers: Layers that training draws from; None means 3 to 9 as far as the encoder has them below
-            its last (1 to L - 1 in encoders of fewer than 4 layers).
+            its last (1 to L - 1 in encoders of fewer than 4 layers): see `trained_pause_layers`.
         train_pause_ratios: (lowest, highest) ratio that training draws uniformly from.
         train_num_pause_layers: Numbers of pause layers that training draws from, each equally likely; repeat a number
             to give it a larger share. [1] is the paper's sampling; [1, 2, 3] covers configurations of several layers;
@@ -87,6 +90,8 @@ class PaumerConfig(PreTrainedConfig):
     """
 
     model_type = "paumer"
+    # What evaluations, such as those of transformers' Trainer, take for predictions beside the logits otherwise.
+    keys_to_ignore_at_inference: ClassVar[list[str]] = ["auxiliary_logits", "pause_map"]
 
     hidden_size: int = 192
     num_hidden_layers: int = 12
@@ -96,8 +101,8 @@ class PaumerConfig(PreTrainedConfig):
     hidden_dropout_prob: float | int = 0.0
     attention_probs_dropout_prob: float | int = 0.0
     drop_path_rate: float | int = 0.0
-    initializer_range: float = 0.02
-    layer_norm_eps: float = 1e-6
+    initializer_range: float | int = 0.02
+    layer_norm_eps: float | int = 1e-6
     image_size: int | list[int] | tuple[int, int] = 512
     patch_size: int = 16
     num_channels: int = 3
@@ -118,7 +123,7 @@ class PaumerConfig(PreTrainedConfig):
     decoder_num_attention_heads: int | None = None
     decoder_intermediate_size: int | None = None
     decoder_hidden_act: str = "gelu"
-    decoder_layer_norm_eps: float | None = None
+    decoder_layer_norm_eps: float | int | None = None
     decoder_dropout_prob: float | int = 0.1
     semantic_loss_ignore_index: int = 255
     auxiliary_loss_weight: float | int = 0.1
@@ -140,9 +145,6 @@ class PaumerConfig(PreTrainedConfig):
             self.decoder_intermediate_size = 4 * self.decoder_hidden_size
         if self.decoder_layer_norm_eps is None:
             self.decoder_layer_norm_eps = self.layer_norm_eps
-        if self.train_pause_layers is None:
-            first = 3 if self.num_hidden_layers > 3 else 1
-            self.train_pause_layers = tuple(range(first, min(10, self.num_hidden_layers)))
         super().__post_init__(**kwargs)
 
     @classmethod
@@ -172,6 +174,13 @@ class PaumerConfig(PreTrainedConfig):
         return self.num_prefix_tokens if given is None else given
 
     @property
+    def trained_pause_layers(self) -> tuple[int, ...]:
+        """The layers that training draws from: `train_pause_layers`, or those that None stands for."""
+        if self.train_pause_layers is not None:
+            return tuple(self.train_pause_layers)
+        return tuple(range(3 if self.num_hidden_layers > 3 else 1, min(10, self.num_hidden_layers)))
+
+    @property
     def patch_grid(self) -> tuple[int, int]:
         """Rows and columns of patches that the position embeddings are stored for."""
         height, width = (self.image_size, self.image_size) if isinstance(self.image_size, int) else self.image_size
@@ -180,9 +189,7 @@ class PaumerConfig(PreTrainedConfig):
     def validate_architecture(self) -> None:
         """Check the fields against each other; transformers calls it at construction and before saving."""
         super().validate_architecture()
-        for name in ("hidden_size", "num_hidden_layers", "num_attention_heads", "patch_size", "num_channels"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1, but is {getattr(self, name)}.")
+        self._validate_sizes()
         for prefix in ("", "decoder_"):
             width, heads = getattr(self, f"{prefix}hidden_size"), getattr(self, f"{prefix}num_attention_heads")
             if width % heads:
@@ -208,6 +215,24 @@ class PaumerConfig(PreTrainedConfig):
         self._validate_probabilities()
         self._validate_train_pauses()
 
+    def to_dict(self) -> dict[str, Any]:
+        """As transformers does; the entries by which Auto classes find code stay only where code is saved along."""
+        fields = super().to_dict()
+        if self._auto_class is None:
+            fields.pop("auto_map", None)
+        return fields
+
+    def _validate_sizes(self) -> None:
+        widths = ("num_hidden_layers", "num_attention_heads", "hidden_size", "intermediate_size")
+        names = (*widths, *(f"decoder_{name}" for name in widths), "patch_size", "num_channels", "num_labels")
+        for name in names:
+            smallest = 0 if name == "decoder_num_hidden_layers" else 1
+            if getattr(self, name) < smallest:
+                raise ValueError(f"`{name}` must be at least {smallest}, but is {getattr(self, name)}.")
+        for name in ("hidden_act", "decoder_hidden_act"):
+            if getattr(self, name) not in ACT2FN:
+                raise ValueError(f"`{name}` must be one of {sorted(ACT2FN)}, but is {getattr(self, name)!r}.")
+
     def _validate_positions(self) -> None:
         if not 0 <= self.num_prefix_positions <= self.num_prefix_tokens:
             raise ValueError(
@@ -229,11 +254,13 @@ class PaumerConfig(PreTrainedConfig):
         for name in names:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must lie in [0, 1), but is {getattr(self, name)}.")
-        if self.auxiliary_loss_weight < 0:
-            raise ValueError(f"`auxiliary_loss_weight` must not be negative, but is {self.auxiliary_loss_weight}.")
+        if not 0 <= self.auxiliary_loss_weight < math.inf:
+            raise ValueError(
+                f"`auxiliary_loss_weight` must be finite and not negative, but is {self.auxiliary_loss_weight}."
+            )
 
     def _validate_train_pauses(self) -> None:
-        layers, counts = tuple(self.train_pause_layers), tuple(self.train_num_pause_layers)
+        layers, counts = self.trained_pause_layers, tuple(self.train_num_pause_layers)
         if len(set(layers)) != len(layers) or any(not 1 <= layer < self.num_hidden_layers for layer in layers):
             raise ValueError(
                 f"`train_pause_layers` must be different layers from 1 to {self.num_hidden_layers - 1}, one below "

@@ -291,11 +291,11 @@ class PaumerImageProcessor(PilBackend):
         """Turn the logits of the model into label maps of the original images, without the padding.
 
         The part of the logits that lies over padding follows from the processor's own `size`, `size_divisor` and
-        `pad_size` and from `target_sizes`, so these must be those of the whole batch. Where the grid of the logits is
-        another than what they give, for example of logits at full resolution, it counts as the whole image.
+        `pad_size` and from `target_sizes`, so these must be those of the whole batch.
 
         Args:
-            outputs: Output of the model with `logits`, (batch, classes, rows, columns).
+            outputs: Output of the model with `logits`, (batch, classes, rows, columns), one for each patch; or one for
+                each pixel of the original images, or of the images as the processor resizes them.
             target_sizes: (height, width) of each original image. None leaves the maps at the size of the logits.
             return_segmentation_scores: Whether to return the resized logits as well.
 
@@ -304,7 +304,8 @@ class PaumerImageProcessor(PilBackend):
             the fields `segmentation` and `segmentation_scores`, (classes, height, width).
 
         Raises:
-            ValueError: If there is not one target size of two positive numbers for each image.
+            ValueError: If there is not one target size of two positive numbers for each image, or the grid of the
+                logits is not what the processor makes of images of these sizes.
         """
         logits = outputs.logits
         grid = (logits.shape[2], logits.shape[3])
@@ -323,6 +324,13 @@ class PaumerImageProcessor(PilBackend):
             for s in scores
         ]
 
+    def to_dict(self) -> dict[str, Any]:
+        """As transformers does; the entries by which Auto classes find code stay only where code is saved along."""
+        fields = super().to_dict()
+        if self._auto_class is None:
+            fields.pop("auto_map", None)
+        return fields
+
     def _unpadded_sizes(
         self, target_sizes: Sequence[tuple[int, int]], grid: tuple[int, int]
     ) -> list[tuple[int, int] | None]:
@@ -330,8 +338,16 @@ class PaumerImageProcessor(PilBackend):
         sizes = [self._resized_size(size, self.do_resize, self.size) for size in target_sizes]
         # What the processor does not pad to whole patches the model does.
         padded = self._padded_size(sizes, self.size_divisor, self.pad_size if self.do_pad else None)
-        if (padded[0] // self.size_divisor, padded[1] // self.size_divisor) != grid:
-            return [None] * len(target_sizes)
+        expected = (padded[0] // self.size_divisor, padded[1] // self.size_divisor)
+        if grid != expected:
+            if set(sizes) == {grid} or set(target_sizes) == {grid}:
+                return [None] * len(target_sizes)
+            raise ValueError(
+                f"The logits have the grid {grid}, but for images of the sizes {list(target_sizes)} this processor "
+                f"makes one of {expected}. Pass as `target_sizes` the sizes that all images of the batch had before "
+                "the processor, take the processor that prepared them with the same `size` and `do_resize`, and give "
+                "it the patch size of the model as `size_divisor`."
+            )
         return [None if size == padded else size for size in sizes]
 
 

@@ -1,15 +1,73 @@
 # Copyright 2026 The paumer_hf authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads images of any kind, Pillow's, arrays, tensors or files, as arrays with the channels first."""
+"""Reads images of any kind, Pillow's, arrays, tensors, files or URLs, as arrays with the channels first."""
 
+import base64
+import io
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from huggingface_hub import get_session
 from PIL import Image, ImageOps
-from transformers.image_utils import load_image
+
+
+URL_BEGINNINGS = ("http://", "https://")
+
+# Characters of a source that an error repeats: base64 texts are long.
+_SHOWN = 80
+
+
+def open_image(image: Image.Image | str | os.PathLike, timeout: float | None = None) -> Image.Image:
+    """An upright Pillow image with the mode that it has; making it RGB is `read_image`'s work.
+
+    transformers' `load_image` would make it RGB by dropping transparency and cutting 16 bits off at 255, so that the
+    same file would be another image by its URL than by its path.
+
+    Args:
+        image: A Pillow image, a path, a URL or base64 text, with or without "data:image/...;base64," before it.
+        timeout: How long to wait for a URL, in seconds; None waits for ever. It is fetched by the client of
+            huggingface_hub, which does not where `HF_HUB_OFFLINE` is set.
+
+    Raises:
+        ValueError: If there is no such file, a URL cannot be fetched, or it cannot be read as an image.
+        TypeError: If it is none of the above.
+    """
+    if isinstance(image, Image.Image):
+        return ImageOps.exif_transpose(image)
+    if not isinstance(image, (str, os.PathLike)):
+        raise TypeError(f"An image must be a Pillow image, a path, a URL or base64 text, but is a {type(image)}.")
+    name = os.fspath(image)
+    source = _find_source(name, is_path=not isinstance(image, str), timeout=timeout)
+    try:
+        with Image.open(source) as file:
+            return ImageOps.exif_transpose(file)
+    except (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{name[:_SHOWN]} cannot be read as an image: {error}") from error
+
+
+def _find_source(name: str, is_path: bool, timeout: float | None) -> str | io.BytesIO:
+    """What Pillow can open: a path, or the bytes behind a URL or a base64 text."""
+    if os.path.isfile(name):
+        return name
+    if is_path:
+        raise ValueError(f"{name} does not exist. Name an image file.")
+    if name.startswith(URL_BEGINNINGS):
+        try:
+            response = get_session().get(name, timeout=timeout, follow_redirects=True)
+            response.raise_for_status()
+        except Exception as error:  # of httpx or httpx2, by the version of huggingface_hub
+            raise ValueError(f"{name} cannot be fetched: {error}") from error
+        return io.BytesIO(response.content)
+    encoded = name.partition(",")[2] if name.startswith("data:image/") else name
+    try:
+        return io.BytesIO(base64.b64decode("".join(encoded.split()), validate=True))
+    except ValueError as error:
+        raise ValueError(
+            f"{name[:_SHOWN]} does not exist, and is no URL and no base64 text either. Name an image file."
+        ) from error
 
 
 def flatten_images(images: Any, field: str, array_ndims: tuple[int, ...]) -> list[Image.Image | np.ndarray]:
@@ -22,7 +80,7 @@ def flatten_images(images: Any, field: str, array_ndims: tuple[int, ...]) -> lis
             largest.
 
     Raises:
-        ValueError: If there is no image or an array has another number of dimensions.
+        ValueError: If there is no image, one cannot be read, or an array has another number of dimensions.
         TypeError: If something is none of the above.
     """
     if isinstance(images, (list, tuple)):
@@ -30,7 +88,7 @@ def flatten_images(images: Any, field: str, array_ndims: tuple[int, ...]) -> lis
             raise ValueError(f"`{field}` is an empty list. Pass at least one.")
         return [image for part in images for image in flatten_images(part, field, array_ndims)]
     if isinstance(images, (str, os.PathLike)):
-        images = Image.open(images) if os.path.isfile(images) else load_image(os.fspath(images))
+        images = open_image(images)
     if isinstance(images, Image.Image):
         return [ImageOps.exif_transpose(images)]
     if isinstance(images, torch.Tensor):
@@ -160,4 +218,4 @@ def _to_rgb(image: np.ndarray, do_rescale: bool | None) -> np.ndarray:
     return blended.round().astype(np.uint8) if image.dtype == np.uint8 else blended
 
 
-__all__ = ["flatten_images", "read_image"]
+__all__ = ["flatten_images", "open_image", "read_image"]

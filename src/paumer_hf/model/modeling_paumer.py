@@ -58,11 +58,14 @@ class PaumerModel(PaumerPreTrainedModel):
 
         Raises:
             ValueError: If the pause configuration is refused, or the pixel values have the wrong shape.
-            TypeError: If `pause_config` is none of the above.
+            TypeError: If `pause_config` is none of the above, or an argument looks like it.
         """
+        _refuse_misspelt(kwargs)
         pause_config = self.resolve_pause_config(pause_config)
         state, grid = self.embed(pixel_values)
-        state = self.encoder(state, pause_config, self.auxiliary_head, **kwargs)
+        # A function instead of the module, which accelerate would move with the other arguments of a module that it
+        # offloads.
+        state = self.encoder(state, pause_config, lambda tokens: self.auxiliary_head(tokens), **kwargs)
         return self.assemble(state, grid)
 
     def embed(self, pixel_values: torch.Tensor) -> tuple[EncoderState, tuple[int, int]]:
@@ -98,6 +101,10 @@ class PaumerForSemanticSegmentation(PaumerPreTrainedModel):
     Attributes:
         pause_sampler: Draws the pause configurations of training.
     """
+
+    # The loss is a mean over the labelled pixels of the batch whatever `num_items_in_batch` says: the Trainer has to
+    # divide it by the number of batches that it accumulates.
+    accepts_loss_kwargs = False
 
     def __init__(self, config: PaumerConfig) -> None:
         super().__init__(config)
@@ -154,7 +161,7 @@ class PaumerForSemanticSegmentation(PaumerPreTrainedModel):
 
         Raises:
             ValueError: If the pause configuration is refused, or pixel values or labels have the wrong shape.
-            TypeError: If `pause_config` is none of the above.
+            TypeError: If `pause_config` is none of the above, or an argument looks like it.
         """
         sample = pause_config is None and self.training and labels is not None
         pause_config = self.pause_sampler.draw() if sample else self.resolve_pause_config(pause_config)
@@ -213,6 +220,13 @@ class PaumerForSemanticSegmentation(PaumerPreTrainedModel):
             # Without a pause nothing uses the auxiliary head; distributed training needs a gradient for it, if zero.
             loss = loss + 0.0 * sum(parameter.sum() for parameter in self.paumer.auxiliary_head.parameters())
         return loss
+
+
+def _refuse_misspelt(arguments: Mapping[str, Any]) -> None:
+    """Refuse what looks like `pause_config`: attention ignores what it does not know, and nothing would pause."""
+    for name in arguments:
+        if name.startswith("pause"):
+            raise TypeError(f"A call has no argument {name!r}. Did you mean `pause_config`?")
 
 
 __all__ = [

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The run-time argument of PAUMER: after which layers patches pause, and which share of them."""
 
-import json
 import math
+import numbers
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,7 +53,8 @@ class PauseConfig:
             same as leaving the layer out.
         criterion: `"entropy"` pauses the patches whose auxiliary prediction has the lowest entropy; `"random"` is the
             baseline, which pauses patches drawn uniformly.
-        seed: For the random criterion: the same seed pauses the same patches. None draws from torch's generator.
+        seed: For the random criterion: the same seed pauses the same patches at the same place in a batch, and others
+            at other places. None draws from torch's generator.
 
     Raises:
         ValueError: If a layer, a ratio, the criterion or the seed is outside its range.
@@ -83,11 +84,13 @@ class PauseConfig:
             raise ValueError(f"`pause_ratios` names a layer more than once: {dict(self.pause_ratios)!r}.")
         if not isinstance(self.criterion, str) or self.criterion not in CRITERIA:
             raise ValueError(f"`criterion` must be one of {list(CRITERIA)}, but is {self.criterion!r}.")
-        if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, int)):
+        if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, numbers.Integral)):
             raise TypeError(f"`seed` must be an integer or None, but is {self.seed!r}.")
         if self.seed is not None and not 0 <= self.seed < 2**31:
             raise ValueError(f"`seed` must lie in [0, 2**31), but is {self.seed}.")
-        # A ratio of 0 pauses nothing: without it, equal behaviour means equal configurations.
+        if self.seed is not None:
+            object.__setattr__(self, "seed", int(self.seed))
+        # A ratio of 0 pauses nothing: without it, equal pauses mean equal configurations.
         object.__setattr__(self, "pause_ratios", PauseRatios(tuple(pair for pair in pairs if pair[1] > 0)))
 
     def __bool__(self) -> bool:
@@ -148,15 +151,6 @@ class PauseConfig:
             raise ValueError(f"Unknown field {unknown[0]!r} of a pause configuration; the fields are {list(known)}.")
         return cls(**values)
 
-    def to_json_string(self) -> str:
-        """The configuration as JSON."""
-        return json.dumps(self.to_dict(), indent=2) + "\n"
-
-    @classmethod
-    def from_json_string(cls, text: str) -> "PauseConfig":
-        """Read the form of `to_json_string`."""
-        return cls.from_dict(json.loads(text))
-
     def num_active(self, num_patches: int, num_layers: int) -> list[int]:
         """How many patches each of the layers 1 to `num_layers` processes, of `num_patches` in the image."""
         counts, active = [], num_patches
@@ -193,26 +187,27 @@ def _as_layer(layer: Any) -> int:
     """A layer as an integer from 1; JSON writes the keys of a mapping as text."""
     if isinstance(layer, str) and layer.strip().isdecimal():
         layer = int(layer)
-    if isinstance(layer, bool) or not isinstance(layer, int):
+    if isinstance(layer, bool) or not isinstance(layer, numbers.Integral):
         raise TypeError(f"`pause_ratios` must have integer layers as keys, but has {layer!r}.")
     if layer < 1:
         raise ValueError(
             f"`pause_ratios` names layer {layer}, but layers count from 1: patches pause after the first layer at the "
             "earliest."
         )
-    return layer
+    return int(layer)
 
 
 def _as_ratio(layer: Any, ratio: Any) -> float:
     """A ratio as a number in [0, 1)."""
-    if isinstance(ratio, bool) or not isinstance(ratio, (int, float)):
+    if isinstance(ratio, bool) or not isinstance(ratio, numbers.Real):
         raise TypeError(f"`pause_ratios` must have numbers as ratios, but layer {layer} has {ratio!r}.")
-    if not 0 <= ratio < 1:  # NaN fails the comparison as well
+    number = float(ratio)
+    if not 0 <= number < 1:  # NaN fails the comparison as well
         raise ValueError(
             f"`pause_ratios` must have ratios in [0, 1), the share of the still active patches that pause, but layer "
             f"{layer} has {ratio}; at least one patch must stay active."
         )
-    return float(ratio)
+    return number
 
 
 def as_pause_config(value: Any, presets: Mapping[str, Any] | None = None) -> PauseConfig:

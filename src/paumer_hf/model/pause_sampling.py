@@ -31,8 +31,8 @@ class PauseSampler:
         generator = random.Random(f"{config.train_pause_seed} {self.num_drawn}")
         self.num_drawn += 1
         # An encoder of one layer has no layer to pause after.
-        num_layers = min(generator.choice(list(config.train_num_pause_layers)), len(config.train_pause_layers))
-        layers = sorted(generator.sample(list(config.train_pause_layers), num_layers))
+        num_layers = min(generator.choice(list(config.train_num_pause_layers)), len(config.trained_pause_layers))
+        layers = sorted(generator.sample(config.trained_pause_layers, num_layers))
         ratios = {layer: generator.uniform(*config.train_pause_ratios) for layer in layers}
         return PauseConfig(ratios, criterion=config.train_pause_criterion)
 

@@ -42,6 +42,9 @@ class PaumerPreTrainedModel(PreTrainedModel):
         pause_config: The `PauseConfig` of calls that name none; assign any form that a call takes.
         pause_presets: From the names of presets to their `PauseConfig`.
         pause_profile: The `PauseProfile` that was measured of these weights, or None; assign one or its `to_dict()`.
+            A training ends what it says: assign None before saving weights that were trained on.
+
+    All three are those of this model; the encoder within a model for segmentation, its `base_model`, has its own.
     """
 
     config: PaumerConfig
@@ -49,7 +52,7 @@ class PaumerPreTrainedModel(PreTrainedModel):
     main_input_name = "pixel_values"
     input_modalities = ("image",)
     supports_gradient_checkpointing = True
-    _no_split_modules: ClassVar[list[str]] = ["PaumerEmbeddings", "PaumerLayer"]
+    _no_split_modules: ClassVar[list[str]] = ["PaumerEmbeddings", "PaumerLayer", "PaumerMaskDecoder"]
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
@@ -59,6 +62,7 @@ class PaumerPreTrainedModel(PreTrainedModel):
     _input_embed_layer = "patch_embeddings"
 
     def __init__(self, config: PaumerConfig) -> None:
+        config.validate()  # `from_pretrained` sets fields that it is given one by one, without a look at the others
         super().__init__(config)
         self._pause_config = PauseConfig()
         self.pause_presets: dict[str, PauseConfig] = {}
@@ -158,6 +162,7 @@ class PaumerPreTrainedModel(PreTrainedModel):
         is_main_process: bool = True,
         state_dict: dict | None = None,
         push_to_hub: bool = False,
+        *,
         token: str | bool | None = None,
         **kwargs: Any,
     ) -> None:
@@ -229,14 +234,20 @@ class PaumerPreTrainedModel(PreTrainedModel):
             try:
                 model.pause_presets = model._validate_presets(presets)
                 model.pause_config = default
-                # Of a model with new weights, as for other classes, nothing is measured.
-                is_whole = not info["missing_keys"] and not info["mismatched_keys"]
-                model.pause_profile = profile if is_whole else None
+                model.pause_profile = None if _is_changed(model, info) else profile
             except ValueError as error:
                 raise ValueError(f"{path} does not fit the model: {error}") from error
         if pause_config is not None:
             model.pause_config = pause_config
         return (model, info) if wants_info else model
+
+
+def _is_changed(model: PreTrainedModel, info: Mapping[str, Any]) -> bool:
+    """Whether a model has new weights, as for other classes, or lacks some of a part that it has, as fewer layers."""
+    names = (name.removeprefix(f"{model.base_model_prefix}.") for name in info["unexpected_keys"])
+    parts = {part for module in (model, model.base_model) for part, _ in module.named_children()}
+    lacks = any(name.partition(".")[0] in parts for name in names)
+    return bool(info["missing_keys"] or info["mismatched_keys"] or lacks)
 
 
 __all__ = ["PaumerPreTrainedModel"]

@@ -11,9 +11,10 @@ def pixel_cross_entropy(logits: torch.Tensor, labels: torch.Tensor, ignore_index
 
     Args:
         logits: (batch, classes, height, width).
-        labels: (batch, height, width), int64.
+        labels: (batch, height, width), integers.
         ignore_index: The label of pixels without a class.
     """
+    labels = labels.long()
     total = nn.functional.cross_entropy(
         logits.permute(0, 2, 3, 1).flatten(0, 2), labels.flatten(), ignore_index=ignore_index, reduction="sum"
     )
