@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pipelines say what the image processor makes of the model's logits, whatever form the images come in."""
 
+import base64
 import json
 import logging
 import os
@@ -114,13 +115,28 @@ def test_one_image_is_not_a_list(segmenter, images):
     assert not pause_map.any()
 
 
+def test_random_pauses_of_a_seed_do_not_depend_on_the_batch(segmenter, images):
+    pause_config = PauseConfig({1: 0.5}, criterion="random", seed=2)
+    expected = [segmenter(image, pause_config=pause_config, return_maps=True) for image in images]
+    found = segmenter(images, pause_config=pause_config, return_maps=True, batch_size=len(images))
+    for maps, others in zip(found, expected, strict=True):
+        assert torch.equal(maps["pause_map"], others["pause_map"])
+        assert torch.equal(maps["label_map"], others["label_map"])
+
+
+def test_a_model_from_a_training_is_evaluated(segmenter):
+    again = PaumerImageSegmentationPipeline(segmenter.model.train(), image_processor=segmenter.image_processor)
+    assert not again.model.training
+
+
 def test_unusual_images_are_the_processors_to_convert(segmenter, tmp_path):
     rng = np.random.default_rng(0)
     deep = Image.fromarray(rng.integers(0, 2**16, (40, 56), dtype=np.uint16))
     see_through = Image.fromarray(rng.integers(0, 256, (40, 56, 4), dtype=np.uint8))
     for image in (deep, see_through):
         image.save(tmp_path / "image.png")
-        for form in (image, tmp_path / "image.png"):
+        encoded = base64.b64encode((tmp_path / "image.png").read_bytes()).decode()
+        for form in (image, tmp_path / "image.png", encoded):
             found = segmenter(form, return_maps=True)["label_map"]
             assert torch.equal(found, expected_maps(segmenter, image)[0])
     turned = Image.fromarray(rng.integers(0, 256, (40, 56, 3), dtype=np.uint8))
@@ -192,6 +208,10 @@ def test_wrong_images_and_models_are_refused(segmenter, tmp_path):
         segmenter(tmp_path / "empty")
     with pytest.raises(ValueError, match=r"nowhere\.png does not exist"):
         segmenter(tmp_path / "nowhere.png")
+    with (tmp_path / "damaged.png").open("rb") as file, pytest.raises(TypeError, match="is an open file"):
+        segmenter(file)
+    with pytest.raises(TypeError, match=r"must be a Pillow image, a path, a URL or base64 text, but is a .*ndarray"):
+        segmenter(np.zeros((4, 4, 3), np.uint8))
     for form in (tmp_path / "damaged.png", str(tmp_path / "damaged.png")):
         with pytest.raises(ValueError, match=r"damaged\.png cannot be read as an image"):
             segmenter([form])

@@ -17,13 +17,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from PIL import Image, ImageOps
 from transformers import AutoModelForSemanticSegmentation, BatchFeature, ImageSegmentationPipeline
-from transformers.image_utils import load_image
 from transformers.models.auto.video_processing_auto import VIDEO_PROCESSOR_MAPPING
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from paumer_hf.model import PaumerConfig
+from paumer_hf.model.image_reading import open_image
 
 
 TASK = "paumer-image-segmentation"
@@ -68,6 +67,7 @@ class PaumerImageSegmentationPipeline(ImageSegmentationPipeline):
                 "`image_processor` is missing. Give PaumerImageProcessor.from_pretrained(FOLDER_OR_HUB_ID), or let "
                 f"transformers.pipeline({TASK!r}, model=FOLDER_OR_HUB_ID) load model and processor."
             )
+        self.model.eval()  # one that comes from a training would drop units at random
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:
         """Segment images.
@@ -98,9 +98,11 @@ class PaumerImageSegmentationPipeline(ImageSegmentationPipeline):
             inputs = find_images([inputs])
         elif isinstance(inputs, tuple):
             inputs = list(inputs)
+        elif hasattr(inputs, "read"):
+            raise TypeError("`inputs` is an open file. Pass its path, or the image: PIL.Image.open(file).")
         elif isinstance(inputs, Iterator):
             inputs = (image for image in inputs)  # transformers asks for this kind of iterator
-        if inputs == []:
+        if isinstance(inputs, list) and not inputs:
             return []
         return super().__call__(inputs, **kwargs)
 
@@ -127,7 +129,7 @@ class PaumerImageSegmentationPipeline(ImageSegmentationPipeline):
 
     def preprocess(self, image: Any, timeout: float | None = None) -> dict[str, list]:
         """The tensor of an image and its height and width, each in a list, as which they can be batched."""
-        pillow = _open(image, timeout)
+        pillow = open_image(image, timeout)
         inputs = self.image_processor(images=[pillow], return_tensors="pt").to(self.dtype)
         return {"pixel_values": [inputs["pixel_values"][0]], "target_size": [(pillow.height, pillow.width)]}
 
@@ -136,9 +138,11 @@ class PaumerImageSegmentationPipeline(ImageSegmentationPipeline):
         is_batch = isinstance(images[0], list)
         if is_batch:
             images = [image for (image,) in images]
-        places: dict[torch.Size, list[int]] = {}
+        # A seed gives each place of a batch pauses of its own, but here an image stands for itself.
+        alone = pause_config is not None and pause_config.criterion == "random" and pause_config.seed is not None
+        places: dict[tuple, list[int]] = {}
         for place, image in enumerate(images):
-            places.setdefault(image.shape, []).append(place)
+            places.setdefault((image.shape, place if alone else None), []).append(place)
         logits: list[Any] = [None] * len(images)
         pause_maps: list[Any] = [None] * len(images)
         for equal in places.values():
@@ -156,19 +160,6 @@ class PaumerImageSegmentationPipeline(ImageSegmentationPipeline):
             return super().postprocess(outputs, subtask="semantic")
         maps = self.image_processor.post_process_semantic_segmentation(outputs, target_sizes=outputs["target_size"])
         return {"label_map": maps[0], "pause_map": outputs["pause_map"][0]}
-
-
-def _open(image: Any, timeout: float | None) -> Image.Image:
-    """The image, upright, with the mode that it has: converting it is the image processor's work."""
-    if isinstance(image, os.PathLike) and not os.path.isfile(image):
-        raise ValueError(f"{os.fspath(image)} does not exist. Name image files, or a folder of them.")
-    if isinstance(image, (str, os.PathLike)) and os.path.isfile(image):
-        try:
-            with Image.open(image) as file:
-                return ImageOps.exif_transpose(file)
-        except (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise ValueError(f"{os.fspath(image)} cannot be read as an image: {error}") from error
-    return ImageOps.exif_transpose(image if isinstance(image, Image.Image) else load_image(image, timeout=timeout))
 
 
 def register_pipelines() -> None:

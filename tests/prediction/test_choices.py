@@ -1,5 +1,7 @@
 # Copyright 2026 The paumer_hf authors.
 # SPDX-License-Identifier: Apache-2.0
+import json
+
 import pytest
 
 from paumer_hf import PauseConfig
@@ -76,5 +78,15 @@ def test_palettes():
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"`model` cannot be loaded from .*nowhere"):
+    with pytest.raises(ValueError, match=r"`model` must be .*, but there is no folder .*nowhere, and that is no id"):
         load_model(str(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match=r"`model` cannot be loaded from nowhere/at_all: .*"):
+        load_model("nowhere/at_all")
+
+
+def test_a_model_whose_configuration_is_wrong_is_named(tiny_config, tmp_path):
+    tiny_config.save_pretrained(tmp_path)
+    contents = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**contents, "num_hidden_layers": -1}))
+    with pytest.raises(ValueError, match=r"cannot be loaded from .*`num_hidden_layers` must be at least 1, but is -1"):
+        load_model(str(tmp_path))

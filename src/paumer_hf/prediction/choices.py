@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a command line chooses: the model, its pause configurations, and the colours of the classes."""
 
+import os
 from collections.abc import Sequence
 
 import torch
+from huggingface_hub.errors import HFValidationError, StrictDataclassError
+from huggingface_hub.utils import validate_repo_id
 
 from paumer_hf import PaumerForSemanticSegmentation, PaumerImageProcessor, PauseConfig
 from paumer_hf.data.dataset_descriptions import default_palette, get_dataset_description
@@ -24,12 +27,21 @@ def load_model(
     Raises:
         ValueError: If they cannot be loaded from there.
     """
+    if not os.path.isdir(name_or_path):
+        try:
+            validate_repo_id(name_or_path)
+        except HFValidationError as error:
+            raise ValueError(
+                f"`model` must be the folder of a checkpoint or a Hub id, OWNER/NAME, but there is no folder "
+                f"{name_or_path}, and that is no id either."
+            ) from error
     try:
         model = PaumerForSemanticSegmentation.from_pretrained(name_or_path)
         processor = PaumerImageProcessor.from_pretrained(name_or_path)
-    except OSError as error:
+    except (OSError, StrictDataclassError) as error:
         said = " ".join(str(error).split())
-        cause = "" if error.__cause__ is None else " " + " ".join(f"({error.__cause__})".split())
+        cause = "" if error.__cause__ is None else " ".join(str(error.__cause__).split())
+        cause = "" if cause in said else f" ({cause})"
         raise ValueError(f"`model` cannot be loaded from {name_or_path}: {said}{cause}") from error
     try:
         model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))

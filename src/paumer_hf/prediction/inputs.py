@@ -43,7 +43,7 @@ def find_images(paths: Sequence[str | os.PathLike]) -> list[Path]:
     if not found:
         raise ValueError("`images` must name at least one image file or folder, but is empty.")
     for path in found:
-        _is_animated(path)
+        _is_animated(path, "")
     return found
 
 
@@ -86,7 +86,7 @@ def find_inputs(
         for file in files:
             if file.suffix.lower() in VIDEO_SUFFIXES:
                 videos.append(VideoFile(file))
-            elif _is_animated(file):
+            elif _is_animated(file, f"; video files must end in one of {' '.join(sorted(VIDEO_SUFFIXES))}"):
                 videos.append(AnimatedImage(file))
             else:
                 images.append(file)
@@ -116,18 +116,17 @@ def _natural_order(path: Path) -> list[tuple[int, int, str]]:
     return [(1, int(part), part) if place % 2 else (0, 0, part) for place, part in enumerate(parts)]
 
 
-def _is_animated(path: Path) -> bool:
+def _is_animated(path: Path, hint: str) -> bool:
     """Whether an image file has several frames.
 
     Raises:
-        ValueError: If it cannot be read as an image.
+        ValueError: If it cannot be read as an image; the hint says what else it could have been.
     """
     try:
         with Image.open(path) as file:
             return file.format in ANIMATED_FORMATS and getattr(file, "is_animated", False)
     except UNREADABLE as error:
-        videos = f"; video files must end in one of {' '.join(sorted(VIDEO_SUFFIXES))}"
-        raise ValueError(f"{path} cannot be read as an image: {error}{videos}.") from error
+        raise ValueError(f"{path} cannot be read as an image: {error}{hint}.") from error
 
 
 __all__ = ["DEFAULT_FRAME_RATE", "find_images", "find_inputs"]
