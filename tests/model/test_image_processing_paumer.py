@@ -296,9 +296,11 @@ def test_logits_of_each_pixel(processor):
     assert torch.equal(result, logits.argmax(0))
 
 
-def test_logits_of_each_pixel_of_the_resized_images():
+@pytest.mark.parametrize("grid", [(20, 50), (10, 25), (2, 5)])
+def test_logits_of_square_cells_of_the_resized_images(grid):
+    """Those of pixels, or of a model whose patches are others than the processor thinks."""
     processor = PaumerImageProcessor(size={"height": 20, "width": 50})
-    logits = random_logits(20, 50)
+    logits = random_logits(*grid)
     for sizes in ([(40, 100)], [(90, 30)]):
         (result,) = processor.post_process_semantic_segmentation(as_outputs(logits), sizes)
         assert torch.equal(result, F.interpolate(logits[None], size=sizes[0], mode="bilinear")[0].argmax(0))
@@ -309,8 +311,8 @@ def test_a_grid_of_other_images_is_refused():
     batch = random_logits(2, 4)  # padded for a second image of 64 x 128 pixels
     for arguments, logits, sizes, expected in (
         ({}, batch, [(64, 64)], (2, 2)),
-        ({"size_divisor": 32}, random_logits(2, 2), [(64, 64)], (1, 1)),
-        ({}, random_logits(4, 4), [(64, 64)], (2, 2)),
+        ({"size_divisor": 32}, random_logits(2, 3), [(64, 90)], (1, 2)),
+        ({}, random_logits(4, 5), [(60, 70)], (2, 3)),
     ):
         processor = PaumerImageProcessor(**{"size": {"shortest_edge": 32}, "size_divisor": 16, **arguments})
         grid = tuple(logits.shape[1:])

@@ -295,7 +295,7 @@ class PaumerImageProcessor(PilBackend):
 
         Args:
             outputs: Output of the model with `logits`, (batch, classes, rows, columns), one for each patch; or one for
-                each pixel of the original images, or of the images as the processor resizes them.
+                each pixel of the original images; or a grid of square cells over the images as they are resized.
             target_sizes: (height, width) of each original image. None leaves the maps at the size of the logits.
             return_segmentation_scores: Whether to return the resized logits as well.
 
@@ -340,7 +340,7 @@ class PaumerImageProcessor(PilBackend):
         padded = self._padded_size(sizes, self.size_divisor, self.pad_size if self.do_pad else None)
         expected = (padded[0] // self.size_divisor, padded[1] // self.size_divisor)
         if grid != expected:
-            if set(sizes) == {grid} or set(target_sizes) == {grid}:
+            if set(target_sizes) == {grid} or all(_covers(grid, size) for size in sizes):
                 return [None] * len(target_sizes)
             raise ValueError(
                 f"The logits have the grid {grid}, but for images of the sizes {list(target_sizes)} this processor "
@@ -349,6 +349,11 @@ class PaumerImageProcessor(PilBackend):
                 "it the patch size of the model as `size_divisor`."
             )
         return [None if size == padded else size for size in sizes]
+
+
+def _covers(grid: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Whether a grid of square cells of whole pixels covers just an image: patches of another size, or pixels."""
+    return size[0] % grid[0] == size[1] % grid[1] == 0 and size[0] // grid[0] == size[1] // grid[1]
 
 
 def _resize(image: np.ndarray, size: tuple[int, int], resample: int) -> np.ndarray:
