@@ -59,7 +59,7 @@ def main() -> None:
             tolerance=arguments.tolerance,
         )
     except (ValueError, OSError, ImportError) as error:
-        raise SystemExit(f"export_onnx.py: {error}") from error
+        raise SystemExit(f"export_onnx.py: {' '.join(str(error).split())}") from error
     print(f"{arguments.output}: on {report.num_images} images the logits differ from PyTorch's by at most", end=" ")
     print(f"{report.largest_logit_difference:.1e}", end="")
     if report.num_pixels:

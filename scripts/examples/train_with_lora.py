@@ -4,12 +4,13 @@
 
     pip install "paumer_hf[peft]"
     python scripts/examples/train_with_lora.py --model FOLDER_OR_HUB_ID --output_dir runs/lora \
-        [--dataset camvid --dataset_path FOLDER] [any flag of TrainingArguments]
+        [--dataset camvid --dataset_path FOLDER] [--push_to_hub --hub_model_id USER/NAME] [any TrainingArguments flag]
 
 Writes `adapter`, the new weights alone, for peft's `PeftModel.from_pretrained`; and `merged`, a whole model with the
-presets of the original, for `from_pretrained`.
+presets of the original, for `from_pretrained`. A page on the Hub gets both, and the adapter at its top too.
 """
 
+import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,14 +35,16 @@ class ExampleArguments:
     rank: int = field(default=8, metadata={"help": "rank of the matrices"})
 
 
-def main() -> None:
-    """Train, and save the adapter and the merged model."""
-    example, arguments = HfArgumentParser((ExampleArguments, TrainingArguments)).parse_args_into_dataclasses()
+def train(example: ExampleArguments, arguments: TrainingArguments) -> None:
+    """Train, save the adapter and the merged model, and push if asked to."""
     try:
         import peft
     except ImportError as error:
-        raise SystemExit("train_with_lora.py needs peft. Install the extra `peft`: pip install peft") from error
+        raise ImportError("LoRA needs peft. Install it with: pip install 'paumer_hf[peft]'") from error
     description = get_dataset_description(example.dataset)
+    train_split, validation_split = (
+        load_segmentation_dataset(description, split, example.dataset_path) for split in ("train", "validation")
+    )
     base = PaumerForSemanticSegmentation.from_pretrained(
         example.model, id2label=dict(enumerate(description.class_names)), ignore_mismatched_sizes=True
     )
@@ -58,16 +61,32 @@ def main() -> None:
         images, label_maps = [sample.image for sample in samples], [sample.annotation for sample in samples]
         return dict(processor(images, label_maps, return_tensors="pt"))
 
-    train = load_segmentation_dataset(description, "train", example.dataset_path)
-    trainer = Trainer(model=model, args=arguments, train_dataset=train, data_collator=collate)
-    trainer.train()
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=train_split,
+        eval_dataset=validation_split,
+        processing_class=processor,
+        data_collator=collate,
+    )
+    trainer.train(resume_from_checkpoint=arguments.resume_from_checkpoint)
 
     output = Path(arguments.output_dir)
     model.save_pretrained(output / "adapter")
-    merged = model.merge_and_unload()
+    merged = copy.deepcopy(model).merge_and_unload()  # a copy, as the adapter is pushed after it
     merged.save_pretrained(output / "merged")
     processor.save_pretrained(output / "merged")
     print(f"Adapter: {output / 'adapter'}; merged model: {output / 'merged'}")
+    if arguments.push_to_hub:
+        trainer.push_to_hub()
+
+
+def main() -> None:
+    """Read the arguments and train; say in one sentence what is wrong with them."""
+    try:
+        train(*HfArgumentParser((ExampleArguments, TrainingArguments)).parse_args_into_dataclasses())
+    except (ValueError, OSError, ImportError) as error:
+        raise SystemExit(f"train_with_lora.py: {' '.join(str(error).split())}") from error
 
 
 if __name__ == "__main__":

@@ -45,9 +45,8 @@ class PreparedSamples(torch.utils.data.Dataset):
         return {name: values[0] for name, values in batch.items()}
 
 
-def main() -> None:
+def train(example: ExampleArguments, arguments: TrainingArguments) -> None:
     """Train, evaluate, save, and push if asked to."""
-    example, arguments = HfArgumentParser((ExampleArguments, TrainingArguments)).parse_args_into_dataclasses()
     description = get_dataset_description(example.dataset)
     id2label = dict(enumerate(description.class_names))
     side = example.image_size
@@ -58,16 +57,16 @@ def main() -> None:
     processor = PaumerImageProcessor.from_backbone(
         example.backbone, size={"height": side, "width": side}, size_divisor=model.config.patch_size
     )
-    train, validation = (
+    train_split, validation_split = (
         PreparedSamples(load_segmentation_dataset(description, split, example.dataset_path), processor)
         for split in ("train", "validation")
     )
 
     metric = MeanIoU()
 
-    def label_maps(outputs, labels):
+    def label_maps(logits, labels):
         """Keep of each batch its label maps alone: the logits would be many times as large."""
-        return model.upsample_logits(outputs[0], labels.shape[1:]).argmax(1)
+        return model.upsample_logits(logits, labels.shape[1:]).argmax(1)
 
     def compute_metrics(evaluated, compute_result):
         """Count a batch, and with the last one say what all gave; nothing but the counts is kept."""
@@ -81,8 +80,8 @@ def main() -> None:
     trainer = Trainer(
         model=model,
         args=arguments,
-        train_dataset=train,
-        eval_dataset=validation,
+        train_dataset=train_split,
+        eval_dataset=validation_split,
         processing_class=processor,
         compute_metrics=compute_metrics,
         preprocess_logits_for_metrics=label_maps,
@@ -92,6 +91,14 @@ def main() -> None:
     trainer.save_metrics("eval", trainer.evaluate())
     if arguments.push_to_hub:
         trainer.push_to_hub()
+
+
+def main() -> None:
+    """Read the arguments and train; say in one sentence what is wrong with them."""
+    try:
+        train(*HfArgumentParser((ExampleArguments, TrainingArguments)).parse_args_into_dataclasses())
+    except (ValueError, OSError, ImportError) as error:
+        raise SystemExit(f"train_with_trainer.py: {' '.join(str(error).split())}") from error
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ PATCHES = (2, 3)
 def exported(processor):
     """What `Agreement` asks of a file: the outputs are given to it."""
     pause_config = PauseConfig({1: 0.4, 3: 0.5})
+    processor.size, processor.do_pad = {"height": SIZE[0], "width": SIZE[1]}, False
     return SimpleNamespace(pause_config=pause_config, processor=processor, image_size=SIZE, patch_size=8)
 
 

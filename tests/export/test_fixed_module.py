@@ -1,7 +1,9 @@
 # Copyright 2026 The paumer_hf authors.
 # SPDX-License-Identifier: Apache-2.0
 import copy
+import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -80,13 +82,38 @@ def test_forms_of_a_pause_configuration(model, pause_config, expected, preset):
         (PauseConfig({1: 0.4}, criterion="random"), None, "at random without a seed.*Give it one"),
         ("faster", None, "Unknown pause configuration 'faster'"),
         ({4: 0.4}, None, "names layer 4"),
-        ("dense", (40,), r"`image_size` must be a height and a width, but is \(40,\)"),
-        ("dense", (0, 40), "`image_size` must be a height and a width of at least 1"),
+        *[
+            ("dense", size, rf"`image_size` must be .*, whole numbers of at least 1, but is {re.escape(repr(size))}\.")
+            for size in [
+                (40,),
+                (0, 40),
+                (40, -1),
+                (40, 48, 3),
+                (40.9, 48),
+                True,
+                (True, 48),
+                "40",
+                b"40",
+                ("40", "48"),
+            ]
+        ],
+        ("dense", {"height": 40, "width": 48}, "`image_size` must be a height and a width, whole numbers"),
+        ("dense", 40.0, r"`image_size` must be .* but is 40\.0"),
     ],
 )
 def test_refusals(model, pause_config, image_size, message):
     with pytest.raises(ValueError, match=message):
         fix_settings(model, pause_config, image_size, False)
+
+
+@pytest.mark.parametrize(
+    "size", [(37, 50), [37, 50], np.array([37, 50]), torch.Size((37, 50)), torch.tensor([37, 50])]
+)
+def test_forms_of_an_image_size(model, size):
+    found = fix_settings(model, "dense", size, False).image_size
+    assert found == (37, 50)
+    assert all(type(side) is int for side in found)
+    assert fix_settings(model, "dense", np.int64(40), False).image_size == (40, 40)
 
 
 def test_random_with_a_seed_and_random_without_pauses_are_taken(model):

@@ -13,7 +13,7 @@ from paumer_hf.export import OnnxPaumer
 
 
 onnx = pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
-pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
+onnxruntime = pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
 
 
 @pytest.fixture
@@ -56,6 +56,49 @@ def test_wrong_sizes_are_refused(exported, shape):
     message = r"`pixel_values` must have the shape \(batch, 3, 37, 50\) that fast.onnx takes, but has"
     with pytest.raises(ValueError, match=message):
         OnnxPaumer(exported)(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_lists_of_tensors_are_cast_as_one_tensor_is(exported, kind, dtype):
+    found, images = OnnxPaumer(exported), torch.randn(2, 3, 37, 50).to(dtype)
+    assert found(kind(images)).logits.equal(found(images).logits)
+    assert found(kind(images.requires_grad_())).logits.equal(found(images).logits)
+
+
+@pytest.mark.parametrize("num_threads", [0, -3, True, 1.5, "2"])
+def test_numbers_of_threads_that_are_none_are_refused(exported, num_threads):
+    message = rf"`num_threads` must be a whole number of at least 1, or None, but is {num_threads!r}\."
+    with pytest.raises(ValueError, match=message):
+        OnnxPaumer(exported, num_threads=num_threads)
+
+
+@pytest.mark.parametrize(
+    ("providers", "named"),
+    [
+        (["NoProvider", "CPUExecutionProvider"], "'NoProvider'"),
+        (["CPUExecutionProvider", ("NoProvider", {})], "'NoProvider'"),
+        ("NoProvider", "'NoProvider'"),
+        ([], "none"),
+    ],
+)
+def test_providers_that_are_not_there_are_refused(exported, providers, named):
+    message = rf"`providers` must name .* onnxruntime has, \[.*'CPUExecutionProvider'.*\], but names {named}\."
+    with pytest.raises(ValueError, match=message):
+        OnnxPaumer(exported, providers=providers)
+
+
+def test_providers_that_do_not_start_are_refused(exported, monkeypatch):
+    """As where the package has one whose libraries are missing: onnxruntime warns, and takes the CPU."""
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["NoProvider", "CPUExecutionProvider"])
+    with (
+        pytest.warns(UserWarning, match="NoProvider"),
+        pytest.raises(
+            ValueError, match=r"that onnxruntime could start, \['CPUExecutionProvider'\], but names 'NoProv"
+        ),
+    ):
+        OnnxPaumer(exported, providers=["NoProvider"])
+    assert OnnxPaumer(exported, providers=[("CPUExecutionProvider", {})]).pause_preset == "fast"
 
 
 def _without(exported, path, name):

@@ -59,6 +59,17 @@ def test_failed_check_leaves_nothing(model, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_that_torch_cannot_write_is_named(model, tmp_path, monkeypatch):
+    def fail(program, path, extra_files):
+        raise RuntimeError("[enforce fail at inline_container.cc]\n  open file failed")
+
+    monkeypatch.setattr(torch.export, "export", lambda *arguments, **options: None)
+    monkeypatch.setattr(torch.export, "save", fail)
+    with pytest.raises(OSError, match=r"model\.pt2 cannot be written: \[enforce .*\] open file failed$"):
+        export_program(model, tmp_path / "model.pt2", "dense", (37, 50))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_refusals(model, tmp_path):
     with pytest.raises(ValueError, match=r"`path` must end in \.pt2"):
         export_program(model, tmp_path / "model.onnx")

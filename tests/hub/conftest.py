@@ -150,6 +150,7 @@ ONNX = {
             "pytorch_images_per_second": 5.43,
             "speedup_over_pytorch": 1.249,
             "largest_logit_difference": 3.2e-6,
+            "num_different_labels": 17,
         }
     ],
 }

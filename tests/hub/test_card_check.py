@@ -32,6 +32,13 @@ def test_a_valid_card_and_its_links(check, tmp_path):
     assert check(new=links + code) == ["pictures/a.png"]
 
 
+def test_links_are_read_as_browsers_read_them(check, tmp_path):
+    (tmp_path / "guide one.png").touch()
+    assert check(new="![a](guide%20one.png)") == ["guide one.png"]
+    with pytest.raises(ValueError, match=r"links to %2e%2e/a.png, which cannot lie on its page"):
+        check(new="![a](%2e%2e/a.png)")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

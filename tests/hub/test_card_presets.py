@@ -73,13 +73,14 @@ def test_entropy_and_chance_side_by_side(make_card_sources):
 
 
 def test_onnx(make_card_sources):
-    assert cells(format_onnx(read_card_sources(make_card_sources()).onnx))[2] == [
-        "3:0.4",
-        "6.78",
-        "5.43",
-        "1.25",
-        "3.2e-06",
-    ]
+    onnx = read_card_sources(make_card_sources()).onnx
+    header, _, row = cells(format_onnx(onnx))
+    assert header[-1] == "pixels of another class"
+    assert row == ["3:0.4", "6.78", "5.43", "1.25", "3.2e-06", "17"]
+    onnx["results"][0]["num_different_labels"] = 0
+    assert cells(format_onnx(onnx))[2][-1] == "0"
+    del onnx["results"][0]["num_different_labels"]
+    assert cells(format_onnx(onnx))[0] == header[:-1]
 
 
 def test_forms_of_numbers():

@@ -47,7 +47,9 @@ def files(tmp_path):
 
 def test_everything_goes_in_one_commit(files):
     left = ["model-00001-of-00002.safetensors", "model.safetensors.index.json", "modeling_paumer.py"]
-    api = Page(files=[".gitattributes", "model.safetensors", "notes.md", "handler.py", *left])
+    left += ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "pytorch_model.bin.index.json"]
+    kept = ["notes.md", "handler.py", "training_args.bin", "old/pytorch_model.bin", "pytorch_model.bin.md"]
+    api = Page(files=[".gitattributes", "model.safetensors", *kept, *left])
     page = push_page(api, PageSettings("a/b"), files, "message")
     assert api.calls == ["whoami", "create_commit"]
     assert api.operations == {("Add", "model.safetensors"), *(("Delete", name) for name in left)}

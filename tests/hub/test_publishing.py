@@ -62,6 +62,15 @@ def test_a_folder_may_hold_what_its_own_card_links_to(make_checkpoint, card_text
     assert "plot.svg" in collect_page(folder, folder / "README.md")
 
 
+@pytest.mark.parametrize("name", ["README.md", "LICENSE.txt"])
+def test_text_that_is_not_utf_8_is_named(make_checkpoint, tmp_path, name):
+    folder = make_checkpoint(tmp_path / "model")
+    with open(folder / name, "ab") as file:
+        file.write("für alle".encode("latin-1"))
+    with pytest.raises(ValueError, match=rf"model/{name} is no text in UTF-8 .*; save it in that encoding"):
+        collect_page(folder, folder / "README.md")
+
+
 def test_paths_of_a_machine_are_not_published(make_checkpoint, card_text, tmp_path):
     folder = make_checkpoint(tmp_path / "model", card=card_text + "See /home" + "/me/runs.\n")
     with pytest.raises(ValueError, match=r"README.md names a path of your machine, .*me/runs, which"):
@@ -114,6 +123,17 @@ def test_errors_of_the_hub_are_put_into_words(make_checkpoint, tmp_path, monkeyp
         monkeypatch.setattr(publishing, "push_page", fail)
         with pytest.raises(kind, match=message):
             publish(folder, SETTINGS, say=lambda line: None)
+
+
+def test_a_failed_comparison_says_that_the_push_is_done(make_checkpoint, tmp_path, pushed, monkeypatch):
+    def compare(*arguments, **options):
+        raise ValueError("It cannot be loaded.")
+
+    monkeypatch.setattr(publishing, "compare_in_clean_process", compare)
+    said = []
+    with pytest.raises(ValueError, match=r"^It cannot be loaded\. The push itself is done; the same command compares"):
+        publish(make_checkpoint(tmp_path / "model"), SETTINGS, say=said.append)
+    assert said[-1] == "Pushed in one commit: address"
 
 
 def test_files_are_shown_with_their_sizes(tmp_path):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command that publishes, from the folder to what a stranger loads, on a Hub on this machine."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -41,4 +42,24 @@ def test_a_page_that_gives_something_else_is_found_out(hub, run_python, make_che
     result = run_python(SCRIPT, folder, KEY[1])
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
-    assert "does not give what the folder does: as default the logits differ" in result.stderr
+    assert "gives other logits than the folder: as default they differ by up to" in result.stderr
+    assert result.stderr.endswith("The push itself is done; the same command compares again.\n")
+
+
+def test_a_hub_that_fails_during_the_comparison_is_not_taken_for_other_logits(
+    hub, run_python, make_checkpoint, tmp_path
+):
+    folder = make_checkpoint(tmp_path / "model")
+    handler = hub.server.RequestHandlerClass
+    handler.resolve = lambda self, **names: self.send(403, {"error": "closed for today"})
+    result = run_python(SCRIPT, folder, KEY[1])
+    assert result.returncode == 1
+    assert "Pushed in one commit" in result.stdout
+    assert len(hub.repos[KEY].log) == 2
+    assert "logits" not in result.stderr
+    said = result.stderr.strip().splitlines()[-1]
+    assert re.fullmatch(
+        r"push_to_hub.py: In a clean process, with this package, tester/tiny at \w+ cannot be loaded or run: \w+:"
+        r" .*[^.]\. The push itself is done; the same command compares again\.",
+        said,
+    )

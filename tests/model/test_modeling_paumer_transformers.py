@@ -7,9 +7,9 @@ import json
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainingArguments, ViTConfig, ViTForImageClassification
 
-from paumer_hf import PaumerForSemanticSegmentation, PaumerImageProcessor, PauseConfig
+from paumer_hf import PaumerForSemanticSegmentation, PaumerImageProcessor, PaumerModel, PauseConfig
 
 
 @pytest.fixture
@@ -113,6 +113,15 @@ def test_fewer_layers_of_a_checkpoint_are_a_model_of_their_own(tiny_model, tmp_p
     assert model.train()(tiny_images, labels=labels).loss.isfinite()
     with pytest.raises(StrictDataclassError, match="`train_pause_layers` must be different layers from 1 to 3"):
         PaumerForSemanticSegmentation.from_pretrained(tmp_path / "saved", train_pause_layers=[4])
+
+
+@pytest.mark.parametrize("loader", [PaumerForSemanticSegmentation, PaumerModel])
+def test_weights_of_another_network_are_refused(loader, tmp_path):
+    """transformers would report them and go on with random weights."""
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    ViTForImageClassification(ViTConfig(image_size=32, patch_size=8, **sizes)).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"holds a model of the type 'vit', not of PAUMER.*from_backbone` takes"):
+        loader.from_pretrained(tmp_path)
 
 
 def test_a_checkpoint_of_a_page_with_code_is_saved_without_it(tiny_model, tmp_path):

@@ -56,7 +56,10 @@ def test_random_pausing_as_a_program(run_script, folder):
         (["--pause_config", "faster"], "Unknown pause configuration 'faster'"),
         (["--image_size", "1", "2", "3"], "`image_size` must be a height and a width"),
         (["--output", "model.txt"], r"`path` must end in \.onnx"),
+        (["--image_size", "0"], "`image_size` must be a height and a width, whole numbers"),
         (["--model", "nowhere"], "cannot be loaded from nowhere"),
+        (["--output", "model/config.json/a.pt2"], "a.pt2 cannot be written, as no file can be made in"),
+        (["--output", "model/config.json/a.onnx"], "a.onnx cannot be written, as no file can be made in"),
     ],
 )
 def test_errors_are_one_message(run_script, folder, arguments, message):

@@ -125,8 +125,8 @@ def load_segmentation_dataset(
 
     if path is None:
         raise ValueError(
-            f"the data set '{description.name}' has no default path; pass path=... with the folder or Hub id where it"
-            " lies."
+            f"the data set '{description.name}' has no default path; pass path=..., on command lines --dataset_path,"
+            " with the folder or Hub id where it lies."
         )
     if generator_options:
         raise ValueError(

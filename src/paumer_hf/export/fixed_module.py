@@ -7,8 +7,10 @@ import copy
 import dataclasses
 import io
 import logging
+import operator
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -66,19 +68,23 @@ def fix_settings(
             "`pause_config` pauses at random without a seed, so that no two calls of an exported model could agree. "
             "Give it one: PauseConfig(..., criterion='random', seed=0), on command lines --seed 0."
         )
-    size = model.config.image_size if image_size is None else image_size
-    height, width = (size, size) if isinstance(size, int) else _as_pair(size)
-    if min(height, width) < 1:
-        raise ValueError(f"`image_size` must be a height and a width of at least 1, but is {size}.")
+    size = _read_size(model.config.image_size if image_size is None else image_size)
     preset = name if name != "dense" and name in model.pause_presets else None
-    return FixedSettings(pause_config, preset, (height, width), label_map)
+    return FixedSettings(pause_config, preset, size, label_map)
 
 
-def _as_pair(size: Sequence[int]) -> tuple[int, int]:
-    sides = tuple(size)
-    if len(sides) != 2:
-        raise ValueError(f"`image_size` must be a height and a width, but is {sides}.")
-    return int(sides[0]), int(sides[1])
+def _read_size(size: Any) -> tuple[int, int]:
+    """(height, width) of an image size, which may be one side."""
+    sides = tuple(size) if isinstance(size, Iterable) else (size, size)
+    # Texts and bytes are sequences too, and True is a number to Python.
+    is_size = not isinstance(size, str | bytes) and not any(isinstance(side, bool) for side in sides)
+    try:
+        height, width = map(operator.index, sides if is_size else ())
+        if min(height, width) >= 1:
+            return height, width
+    except (TypeError, ValueError):  # no whole numbers, or not two of them
+        pass
+    raise ValueError(f"`image_size` must be a height and a width, whole numbers of at least 1, but is {size!r}.")
 
 
 class FixedPaumer(nn.Module):

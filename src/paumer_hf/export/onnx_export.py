@@ -16,6 +16,7 @@ from paumer_hf.export.export_check import LOGIT_TOLERANCE, CheckReport, check_ex
 from paumer_hf.export.fixed_module import FixedPaumer, exporting, fix_settings
 from paumer_hf.export.metadata import write_metadata
 from paumer_hf.export.onnx_paumer import OnnxPaumer
+from paumer_hf.export.output_path import check_output_path
 
 
 OPSET = 20
@@ -58,13 +59,12 @@ def export_onnx(
 
     Raises:
         ImportError: If onnx, onnxscript or onnxruntime is not installed.
+        OSError: If the file cannot be written; most reasons are found before the export begins.
         ValueError: If the path, the pause configuration or the size is refused; `ExportCheckError` if the file does
             not compute what PyTorch does.
     """
     versions = _import_exporter()
-    path = Path(path)
-    if path.suffix != ".onnx":
-        raise ValueError(f"`path` must end in .onnx, but is {path}.")
+    path = check_output_path(path, ".onnx")
     module = FixedPaumer(model, fix_settings(model, pause_config, image_size, label_map))
     graph = _make_graph(module)
     for name, text in write_metadata(model, module.settings, processor, versions).items():

@@ -55,22 +55,24 @@ class OnnxPaumer:
         path: str | os.PathLike,
         *,
         num_threads: int | None = None,
-        providers: Sequence[str] = ("CPUExecutionProvider",),
+        providers: Sequence[str | tuple[str, dict]] = ("CPUExecutionProvider",),
     ) -> None:
         """Load a file.
 
         Args:
             path: The file that `export_onnx` wrote.
-            num_threads: Threads of an operation; None leaves it to onnxruntime, which takes all cores.
-            providers: Execution providers of onnxruntime in the order of preference.
+            num_threads: Threads of an operation, at least 1; None leaves it to onnxruntime, which takes all cores.
+            providers: Execution providers of onnxruntime in the order of preference, each a name, or a name and
+                options. All must be available.
 
         Raises:
             ImportError: If onnxruntime is not installed.
             FileNotFoundError: If there is no such file.
-            ValueError: If the file is none of ONNX, or was not written by `export_onnx`.
+            ValueError: If the file is none of ONNX, or was not written by `export_onnx`, or an argument is refused.
         """
         self.path = Path(path)
-        self._session = _open_session(self.path, num_threads, list(providers))
+        chosen = [providers] if isinstance(providers, str) else list(providers)
+        self._session = _open_session(self.path, num_threads, chosen)
         self.metadata = read_metadata(self._session.get_modelmeta().custom_metadata_map, self.path)
         self.pause_config = PauseConfig.from_dict(self.metadata["pause_config"])
         self.pause_preset: str | None = self.metadata["pause_preset"]
@@ -119,12 +121,14 @@ class OnnxPaumer:
             beside = PaumerImageProcessor.from_pretrained(self.path.parent)
         return processor_of(self.metadata, beside)
 
-    def __call__(self, pixel_values: np.ndarray | torch.Tensor | Sequence[np.ndarray]) -> OnnxPaumerOutput:
+    def __call__(
+        self, pixel_values: np.ndarray | torch.Tensor | Sequence[np.ndarray | torch.Tensor]
+    ) -> OnnxPaumerOutput:
         """Segment images.
 
         Args:
             pixel_values: (batch, channels, height, width) as `processor` makes them: an array, a tensor or a list of
-                arrays of one image each.
+                arrays or tensors of one image each.
 
         Returns:
             The outputs, as tensors on the CPU.
@@ -134,11 +138,13 @@ class OnnxPaumer:
         """
         return OnnxPaumerOutput(**self.run(pixel_values))
 
-    def run(self, pixel_values: np.ndarray | torch.Tensor | Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
+    def run(
+        self, pixel_values: np.ndarray | torch.Tensor | Sequence[np.ndarray | torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
         """The same as a call, as a dictionary of the outputs by name."""
-        if isinstance(pixel_values, torch.Tensor):
-            pixel_values = pixel_values.detach().cpu().float().numpy()
-        array = np.ascontiguousarray(pixel_values, dtype=np.float32)
+        if isinstance(pixel_values, list | tuple):
+            pixel_values = [_as_array(image) for image in pixel_values]
+        array = np.ascontiguousarray(_as_array(pixel_values), dtype=np.float32)
         shape = (self._num_channels, *self.image_size)
         if array.ndim != 4 or array.shape[1:] != shape or not len(array):
             raise ValueError(
@@ -166,7 +172,7 @@ def _import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def _open_session(path: Path, num_threads: int | None, providers: list[str]) -> Any:
+def _open_session(path: Path, num_threads: int | None, providers: list[Any]) -> Any:
     onnxruntime = _import_onnxruntime()
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist. Name a file that scripts/export_onnx.py wrote.")
@@ -174,11 +180,30 @@ def _open_session(path: Path, num_threads: int | None, providers: list[str]) -> 
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3  # errors; its warnings are for those who write optimisers
     if num_threads is not None:
+        if isinstance(num_threads, bool) or not isinstance(num_threads, int) or num_threads < 1:
+            raise ValueError(f"`num_threads` must be a whole number of at least 1, or None, but is {num_threads!r}.")
         options.intra_op_num_threads = num_threads
+    _check_providers(providers, onnxruntime.get_available_providers(), "this onnxruntime has")
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime's exceptions have no class in common but this
         raise ValueError(f"{path} cannot be loaded as an ONNX file: {' '.join(str(error).split())}") from error
+    _check_providers(providers, session.get_providers(), "onnxruntime could start")
+    return session
+
+
+def _check_providers(providers: list[Any], available: list[str], how: str) -> None:
+    """Refuse a provider in whose place onnxruntime would take another one, with no more than a warning."""
+    names = [provider if isinstance(provider, str) else provider[0] for provider in providers]
+    missing = [name for name in names if name not in available]
+    if missing or not names:
+        found = repr(missing[0]) if missing else "none"
+        raise ValueError(f"`providers` must name some of those that {how}, {available}, but names {found}.")
+
+
+def _as_array(values: Any) -> Any:
+    """A tensor as an array, which NumPy cannot make of every type; anything else as it is."""
+    return values.detach().cpu().float().numpy() if isinstance(values, torch.Tensor) else values
 
 
 __all__ = ["OnnxPaumer", "OnnxPaumerOutput", "onnxruntime_version"]

@@ -5,7 +5,6 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 
@@ -13,6 +12,7 @@ from paumer_hf import PaumerForSemanticSegmentation, PaumerImageProcessor, Pause
 from paumer_hf.export.export_check import LOGIT_TOLERANCE, CheckReport, check_export
 from paumer_hf.export.fixed_module import FixedPaumer, exporting, fix_settings
 from paumer_hf.export.metadata import write_metadata
+from paumer_hf.export.output_path import check_output_path
 from paumer_hf.files import atomic_path
 
 
@@ -51,19 +51,21 @@ def export_program(
         By how much the file and PyTorch differ.
 
     Raises:
+        OSError: If the file cannot be written; most reasons are found before the export begins.
         ValueError: If the path, the pause configuration or the size is refused; `ExportCheckError` if the file does
             not compute what PyTorch does.
     """
-    path = Path(path)
-    if path.suffix != ".pt2":
-        raise ValueError(f"`path` must end in .pt2, but is {path}.")
+    path = check_output_path(path, ".pt2")
     module = FixedPaumer(model, fix_settings(model, pause_config, image_size, label_map))
     metadata = json.dumps(write_metadata(model, module.settings, processor, {}), indent=2)
     with exporting():
         batch = torch.export.Dim("batch", min=1)
         program = torch.export.export(module, (module.example(),), dynamic_shapes=({0: batch},), strict=False)
         with atomic_path(path) as temporary:
-            torch.export.save(program, temporary, extra_files={METADATA_NAME: metadata})
+            try:
+                torch.export.save(program, temporary, extra_files={METADATA_NAME: metadata})
+            except RuntimeError as error:  # of torch's own writer of files, for a full disk too
+                raise OSError(f"{path} cannot be written: {' '.join(str(error).split())}") from error
             return check_export(module, torch.export.load(temporary).module(), tolerance)
 
 

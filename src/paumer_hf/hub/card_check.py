@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 import yaml
 from huggingface_hub import ModelCard
 
 from paumer_hf import PauseConfig
+from paumer_hf.hub.checkpoint_files import read_text
 
 
 FIXED_METADATA = {"library_name": "transformers", "pipeline_tag": "image-segmentation"}
@@ -36,11 +38,12 @@ def check_card(
         The files that it links to, relative to it, which must go along.
 
     Raises:
-        ValueError: If there is no card, its metadata are refused, a preset is missing or a link leads nowhere.
+        ValueError: If there is no card, it is not UTF-8, its metadata are refused, a preset is missing or a link leads
+            nowhere.
     """
     if not path.is_file():
         raise ValueError(f"The card {path} is missing; render one with scripts/write_model_cards.py and name it.")
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     if not text.startswith("---\n"):
         raise ValueError(f"The card {path} must begin with metadata between lines of ---; add them.")
     try:
@@ -94,7 +97,7 @@ def _linked_files(path: Path, text: str) -> list[str]:
     for link in dict.fromkeys(_LINK.findall(_CODE.sub("", text))):
         if re.match(r"[a-z]+:|#", link):
             continue
-        place = PurePosixPath(link)
+        place = PurePosixPath(unquote(link))
         if place.is_absolute() or ".." in place.parts:
             raise ValueError(f"The card {path} links to {link}, which cannot lie on its page; put it beside the card.")
         if not (path.parent / place).is_file():

@@ -68,8 +68,9 @@ def format_onnx(onnx: Mapping[str, Any]) -> str:
         "PyTorch, images/s": [number(row["pytorch_images_per_second"], ".3g") for row in rows],
         "ratio": [number(row["speedup_over_pytorch"], ".2f") for row in rows],
         "largest difference of logits": [number(row["largest_logit_difference"], ".1e") for row in rows],
+        "pixels of another class": [number(row.get("num_different_labels"), "d") for row in rows],
     }
-    return markdown_table(columns)
+    return markdown_table({name: cells for name, cells in columns.items() if any(cells)})
 
 
 def markdown_table(columns: Mapping[str, Sequence[str]], num_texts: int = 1) -> str:

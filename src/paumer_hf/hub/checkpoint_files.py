@@ -73,10 +73,10 @@ def check_no_machine_paths(files: Mapping[str, Path]) -> None:
         files: Text files by their names on the page.
 
     Raises:
-        ValueError: If one does.
+        ValueError: If one does, or is not UTF-8.
     """
     for name, path in files.items():
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         if found := _MACHINE_PATH.search(text):
             raise ValueError(
                 f"{name} names a path of your machine, {found[0]}, which everybody would read; write the name of"
@@ -135,6 +135,18 @@ def check_content(name: str, path: Path) -> None:
         read_json(path)
 
 
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        ValueError: If it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8 ({error}); save it in that encoding.") from error
+
+
 def read_json(path: Path) -> dict:
     """The object that a JSON file holds.
 
@@ -173,4 +185,5 @@ __all__ = [
     "collect_files",
     "format_size",
     "read_json",
+    "read_text",
 ]

@@ -44,6 +44,11 @@ def describe_hub_error(error: BaseException, repo_id: str) -> str:
     return f"Publishing {repo_id} failed ({type(error).__name__}: {one_line(error)}). {AGAIN}"
 
 
+def end_sentence(text: str) -> str:
+    """Text that ends with one full stop, whether it had any."""
+    return f"{text.rstrip(' .')}."
+
+
 def one_line(error: BaseException) -> str:
     """The message of an error without its line breaks."""
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
@@ -79,4 +84,4 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or current.__context__
 
 
-__all__ = ["AGAIN", "describe_hub_error", "one_line"]
+__all__ = ["AGAIN", "describe_hub_error", "end_sentence", "one_line"]

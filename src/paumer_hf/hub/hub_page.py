@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of a model on the Hub: what a push would change there, and the one commit that changes it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from huggingface_hub.utils import validate_repo_id
 import paumer_hf.model
 from paumer_hf.hub.checkpoint_files import INDEX_NAME, WEIGHTS
 
+
+# As transformers wrote weights before safetensors, with their index.
+_PICKLED_WEIGHTS = re.compile(r"pytorch_model[^/]*\.bin(\.index[^/]*\.json)?")
 
 _CODE_NAMES = {path.name for path in Path(paumer_hf.model.__file__).parent.glob("*.py")}
 
@@ -53,8 +57,8 @@ class PushedPage:
 def push_page(api: HfApi, settings: PageSettings, files: Mapping[str, Path], message: str) -> PushedPage:
     """Upload files in one commit; the page is the old one until it is the new one.
 
-    Weights and code of an older checkpoint that the new one does not have are removed in the same commit; other files
-    of the page stay. The same files are not committed again.
+    Weights, also pickled ones, and code of an older checkpoint that the new one does not have are removed in the same
+    commit; other files of the page stay. The same files are not committed again.
 
     Args:
         api: Client of the Hub.
@@ -103,7 +107,8 @@ def _prepare(api: HfApi, settings: PageSettings) -> None:
 
 
 def _is_of_checkpoint(name: str) -> bool:
-    return WEIGHTS.fullmatch(name) is not None or name == INDEX_NAME or name in _CODE_NAMES
+    is_weights = WEIGHTS.fullmatch(name) or _PICKLED_WEIGHTS.fullmatch(name)
+    return is_weights is not None or name == INDEX_NAME or name in _CODE_NAMES
 
 
 __all__ = ["PageSettings", "PushedPage", "push_page"]

@@ -50,7 +50,7 @@ def publish(
         What came of it; None of a dry run.
 
     Raises:
-        ValueError: If a check fails, or the page does not give what the folder does.
+        ValueError: If a check fails, or the page cannot be loaded or does not give what the folder does.
         ConnectionError: If the Hub refuses it or cannot be reached.
     """
     files = collect_page(folder, card or folder / CARD_NAME, with_code, settings.repo_id)
@@ -77,9 +77,12 @@ def publish(
     say(f"Pushed in one commit: {page.url}" if page.changed else f"The page is the same already: {page.url}")
     token = api.token if isinstance(api.token, str) else None
     for with_package in (True, False) if with_code else (True,):
-        compare_in_clean_process(
-            settings.repo_id, page.commit, checked.image, checked.logits, with_package, token=token
-        )
+        try:
+            compare_in_clean_process(
+                settings.repo_id, page.commit, checked.image, checked.logits, with_package, token=token
+            )
+        except ValueError as error:
+            raise ValueError(f"{error} The push itself is done; the same command compares again.") from error
     say("Loaded from the Hub in a clean process: the logits are those of the folder")
     return page
 

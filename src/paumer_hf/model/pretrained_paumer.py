@@ -210,13 +210,16 @@ class PaumerPreTrainedModel(PreTrainedModel):
             The model, or (model, loading information) with `output_loading_info=True`.
 
         Raises:
-            ValueError: If `pause_config.json` is invalid or does not fit the model, or `pause_config` is refused.
+            ValueError: If the checkpoint is of another architecture, `pause_config.json` is invalid or does not fit
+                the model, or `pause_config` is refused.
         """
         if resolve_revision is not None and pretrained_model_name_or_path is not None:
             # One commit for the weights and for the pause configurations, also if the Hub page changes meanwhile.
             pinned = {name: kwargs[name] for name in RESOLVE_ARGUMENTS if kwargs.get(name) is not None}
             kwargs["revision"] = resolve_revision(pretrained_model_name_or_path, **pinned) or "main"
         download = {name: kwargs[name] for name in DOWNLOAD_ARGUMENTS if kwargs.get(name) is not None}
+        if pretrained_model_name_or_path is not None and kwargs.get("config") is None:
+            _refuse_other_types(pretrained_model_name_or_path, download)
         wants_info = kwargs.pop("output_loading_info", False)
         model, info = super().from_pretrained(
             pretrained_model_name_or_path, *model_args, output_loading_info=True, **kwargs
@@ -240,6 +243,17 @@ class PaumerPreTrainedModel(PreTrainedModel):
         if pause_config is not None:
             model.pause_config = pause_config
         return (model, info) if wants_info else model
+
+
+def _refuse_other_types(name_or_path: str | os.PathLike, download: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint of another architecture, which transformers would load with random weights."""
+    fields, _ = PaumerConfig.get_config_dict(name_or_path, **download)
+    found = fields.get("model_type", PaumerConfig.model_type)
+    if found != PaumerConfig.model_type:
+        raise ValueError(
+            f"{name_or_path} holds a model of the type {found!r}, not of PAUMER. "
+            "`PaumerForSemanticSegmentation.from_backbone` takes the encoder of another network."
+        )
 
 
 def _is_changed(model: PreTrainedModel, info: Mapping[str, Any]) -> bool:
