@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of plots."""
 
+import itertools
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from paumer_hf.evaluation import plots
-from paumer_hf.evaluation.plots import frontier, plot_trade_off
+from paumer_hf.evaluation.plots import PAUSE_NOTATION, frontier, plot_trade_off
 
 
 RESULTS = [
@@ -54,10 +56,72 @@ def test_marks_lines_and_axes(tmp_path, monkeypatch):
     lines = {line.get_label(): line for line in axes.lines}
     assert lines["entropy"].get_xdata().tolist() == [5.5, 6.6]
     assert lines["entropy"].get_ydata().tolist() == [40.0, 37.0]
+    lines["dense"] = next(line for line in axes.lines if line.get_marker() == "*")
     styles = {(lines[name].get_color(), lines[name].get_marker(), lines[name].get_linestyle()) for name in
               ("entropy", "random", "dense")}  # fmt: skip
     assert len({colour for colour, _, _ in styles}) == len({marker for _, marker, _ in styles}) == 3
-    assert {text.get_text() for text in axes.texts} == {"3:.4", "3,5:.4"}
+    assert lines["dense"].get_xydata().tolist() == [[4.0, 42.0]]
+
+
+def test_labels_are_dense_and_the_line_in_the_notation_of_command_lines(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    figures = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure))
+    plot_trade_off(RESULTS, tmp_path / "trade_off.png")
+    (axes,) = figures[0].axes
+    assert {text.get_text(): text.xy for text in axes.texts} == {
+        "dense": (4.0, 42.0),
+        "3:0.4": (5.5, 40.0),
+        "3:0.4,5:0.4": (6.6, 37.0),
+    }
+    assert "3:0.4: after layer 3, 40 % of the active patches pause" in [
+        text.get_text() for text in axes.get_legend().texts
+    ]
+
+
+def test_with_names_these_are_labelled_and_ringed_whatever_their_place(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    figures = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure))
+    names = {"": "accurate", "5:0.2,7:0.4": "fast, fastest"}
+    for results in (RESULTS, [{**result, "criterion": "random"} for result in RESULTS[:-1]]):
+        plot_trade_off(results, tmp_path / "trade_off.png", names=names)
+        (axes,) = figures[-1].axes
+        assert {text.get_text(): text.xy for text in axes.texts} == {
+            "dense\naccurate": (4.0, 42.0),
+            "fast, fastest\n5:0.2,7:0.4": (4.6, 39.0),
+        }
+        rings = [line.get_xydata().tolist() for line in axes.lines if line.get_fillstyle() == "none"]
+        assert rings == [[[4.6, 39.0]]]
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_labels_of_a_crowded_frontier_hide_nothing(tmp_path, monkeypatch, is_named):
+    """Without names as many as have room, with names all of them."""
+    Text = pytest.importorskip("matplotlib.text").Text  # noqa: N806
+    figures = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure))
+    rng = np.random.default_rng(0)
+    crowd = [
+        {"pause_config": f"3:{ratio:.3f},7:0.8", "criterion": "entropy", "mean_iou": 0.44 - 0.1 * ratio**2 - lost,
+         "images_per_second": 5 + 8 * ratio - 20 * lost}
+        for ratio, lost in zip(rng.uniform(0.01, 0.9, 200), rng.exponential(0.02, 200), strict=True)
+    ]  # fmt: skip
+    results = [RESULTS[0], *crowd]
+    best = frontier([(result["images_per_second"], result["mean_iou"]) for result in crowd])
+    assert len(best) > 12
+    texts = [crowd[index]["pause_config"] for index in best]
+    names = {texts[2]: "one", texts[3]: "two, three", texts[-3]: "four"} if is_named else None
+    plot_trade_off(results, tmp_path / "trade_off.png", names=names)
+    (axes,) = figures[0].axes
+    figures[0].draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in axes.texts]  # without the lines that lead to them
+    assert len(boxes) == 4 if is_named else 3 < len(boxes) < len(best)
+    for one, other in itertools.combinations([*boxes, axes.get_legend().get_window_extent()], 2):
+        assert not one.overlaps(other)
+    marks = axes.transData.transform([(row["images_per_second"], 100 * row["mean_iou"]) for row in results])
+    assert not any(box.count_contains(marks) for box in boxes)
+    assert all(axes.get_window_extent().count_contains(box.corners()) == 4 for box in boxes)
 
 
 def bars_of(axes):
@@ -95,8 +159,8 @@ def test_bars_are_the_spread_over_seeds_where_there_are_no_intervals(tmp_path, m
     assert bars_of(figures[1].axes[0]) == {}
     explained = [[text.get_text() for text in figure.axes[0].get_legend().texts] for figure in figures]
     assert explained == [
-        ["dense", "entropy", "random", "bars: standard deviation over seeds"],
-        ["dense", "entropy"],
+        ["entropy", "random", "bars: standard deviation over seeds", PAUSE_NOTATION],
+        ["entropy", PAUSE_NOTATION],
     ]
 
 

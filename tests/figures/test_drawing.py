@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paumer_hf.figures.drawing import OKABE_ITO, label_points, new_figure, save_figure, series_style
+from paumer_hf.figures.drawing import OKABE_ITO, new_figure, save_figure, series_style
 
 
 pytest.importorskip("matplotlib")
@@ -26,20 +26,6 @@ def test_colours_are_dark_enough_to_be_read_on_white():
     for colour in OKABE_ITO:
         red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
         assert 0.299 * red + 0.587 * green + 0.114 * blue < 185, colour
-
-
-def test_labels_lie_apart():
-    figure = new_figure(4, 4)
-    axes = figure.add_subplot()
-    axes.set(xlim=(0, 1), ylim=(0, 1))
-    points = [(0.5, 0.5), (0.5, 0.52), (0.52, 0.5), (0.51, 0.51)]
-    label_points(axes, points, ["one", "two", "", "three"], ["black"] * 4)
-    texts = [text for text in axes.texts if text.get_text()]
-    assert {text.get_text() for text in texts} == {"one", "two", "three"}
-    figure.draw_without_rendering()
-    boxes = [text.get_window_extent() for text in texts]
-    for one, other in itertools.combinations(boxes, 2):
-        assert not one.overlaps(other)
 
 
 def test_pictures_are_small_and_keep_the_colours_of_keys(tmp_path):

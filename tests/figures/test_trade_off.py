@@ -20,15 +20,19 @@ def test_several_models_are_panels_with_the_same_axes(rows, drawn, tmp_path):
     assert [axes.get_title(loc="left") for axes in (first, second)] == ["one", "two"]
     assert first.get_xlim() == second.get_xlim()
     lines = {line.get_label(): line for line in first.lines if not line.get_label().startswith("_")}
-    assert set(lines) == {"dense", "entropy", "random"}
+    assert set(lines) == {"entropy", "random"}
     # 3:0.2 is beaten by 5:0.4, and 3:0.4,5:0.2 by 3:0.4,7:0.4.
     assert lines["entropy"].get_xdata().tolist() == [6.5, 6.9, 7.5, 8.1, 8.5]
     assert lines["entropy"].get_ydata().tolist() == pytest.approx([43.5, 42.5, 42, 41.5, 40])
-    assert {text.get_text() for text in first.texts} == {"5:.4", "3:.4", "3:.2,7:.4", "3,7:.4", "3,5:.4"}
+    labels = [text.get_text() for text in first.texts]
+    assert labels[0] == "dense"
+    assert len(labels) > 3
+    assert set(labels[1:]) <= {"5:0.4", "3:0.4", "3:0.2,7:0.4", "3:0.4,7:0.4", "3:0.4,5:0.4"}
     styles = [(line.get_marker(), line.get_linestyle(), line.get_color()) for line in lines.values()]
-    assert all(len(set(kinds)) == 3 for kinds in zip(*styles, strict=True))
+    assert all(len(set(kinds)) == 2 for kinds in zip(*styles, strict=True))
     caption = figures[0]._supxlabel.get_text().replace("\n", " ")
     assert "95 % intervals" in caption
+    assert "3:0.4: after layer 3, 40 % of the active patches pause." in caption
     assert "Speed: a CPU." in caption
 
 

@@ -22,10 +22,11 @@ NUM_LABELS = 4
 
 
 class MadeUpSpeed:
-    """Speeds from tables; remembers what was measured."""
+    """Speeds from tables; remembers what was measured. There are efficiencies where predictions are given."""
 
-    def __init__(self, sweep, confirmation=None):
+    def __init__(self, sweep, confirmation=None, predicted=None):
         self.tables = {SWEEP: sweep, CONFIRMATION: confirmation or sweep}
+        self.predicted = predicted
         self.measured = {SWEEP: {}, CONFIRMATION: {}}
 
     def measure(self, pause_configs, kind=SWEEP):
@@ -40,7 +41,8 @@ class MadeUpSpeed:
 
     def row(self, pause_config, kind=CONFIRMATION):
         speedup = self.speedup(pause_config, kind)
-        return {"images_per_second": 10 * speedup, "speedup": speedup, "gigamacs": 1.0}
+        row = {"images_per_second": 10 * speedup, "speedup": speedup, "gigamacs": 1.0}
+        return row if self.predicted is None else {**row, "efficiency": speedup / self.predicted[pause_config]}
 
 
 class MadeUpAccuracy:

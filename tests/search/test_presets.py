@@ -6,7 +6,7 @@ import pytest
 
 from paumer_hf import PaumerForSemanticSegmentation, PauseConfig
 from paumer_hf.model.pause_config_file import PAUSE_CONFIG_NAME
-from paumer_hf.search.presets import PRESET_DROPS, make_presets, make_profile, read_row, write_presets
+from paumer_hf.search.presets import PRESET_DROPS, join_names, make_presets, make_profile, read_row, write_presets
 
 
 def make_row(text, speedup, points_lost, on_skyline=True, **others):
@@ -42,6 +42,21 @@ def test_each_preset_is_the_fastest_within_its_loss():
     texts = {name: preset.to_text() for name, preset in presets.items()}
     assert texts == {"accurate": "3:0.2", "balanced": "3:0.6", "fast": "3:0.8", "fastest": "3:0.8"}
     assert make_presets(make_profile(ROWS, CONDITIONS), {"any": 0.1})["any"] == PauseConfig()
+
+
+def test_what_few_rounds_alone_have_timed_is_in_no_profile():
+    rows = [{**row, "is_confirmed": row["pause_config"] in ("", "3:0.2", "3:0.8")} for row in ROWS]
+    conditions = {**CONDITIONS, "sweep_rounds": 3, "confirmation_rounds": 15}
+    profile = make_profile(rows, conditions)
+    assert [point.pause_config.to_text() for point in profile.points] == ["", "3:0.2", "3:0.8"]
+    assert make_presets(profile)["balanced"].to_text() == "3:0.2"
+    assert profile.conditions["confirmation_rounds"] == 15
+
+
+def test_names_of_one_configuration_are_joined():
+    presets = make_presets(make_profile(ROWS, CONDITIONS), {"none": 0.0, "some": 2.0, "more": 5.0})
+    assert join_names(presets) == {"": "none", "3:0.8": "some, more"}
+    assert join_names({}) == {}
 
 
 def test_a_profile_holds_the_skyline_and_the_dense_model():

@@ -163,6 +163,30 @@ def test_another_wish_measures_only_what_is_new(search, kept, timed, without_dat
     assert all(kind == "confirmation" for _, kind in new), "only what decides is timed with more rounds"
 
 
+@pytest.mark.parametrize("of_sweep", [11.0, 9.0])
+def test_images_per_second_are_those_beside_the_dense_model_of_the_confirmation(search, monkeypatch, of_sweep):
+    """The machine of the sweep was faster or slower by a tenth: what it reached then must not count."""
+
+    def measure(model, pause_configs, num_rounds, **_):
+        dense = of_sweep if num_rounds == 5 else 10.0
+        speedups = [1.0, *(predict_speedup(model.config, (16, 16), config) for config in pause_configs)]
+        return {"results": [{"images_per_second": dense * speedup, "speedup": speedup} for speedup in speedups]}
+
+    monkeypatch.setattr(speed_module, "measure_throughput", measure)
+    for target in (11.5, 12.0, 12.5, 13.0, 14.0):
+        found = search(speed="measured", target_throughput=target)
+        rows = found["results"]
+        assert rows[0]["images_per_second"] == 10.0
+        assert all(row["images_per_second"] == pytest.approx(10 * row["speedup"]) for row in rows)
+        assert found["choice"]["images_per_second"] >= target
+        assert found["choice"]["is_confirmed"]
+        fast = [row for row in search()["results"] if 10 * row["speedup"] >= target]
+        assert found["choice"]["mean_iou"] == max(row["mean_iou"] for row in fast)
+        judged = [(row["speedup"] * of_sweep >= target, row["speedup"] * 10 >= target) for row in rows]
+        assert any(before != after for before, after in judged), "else this means little"
+    assert all(row["is_confirmed"] for row in search(speed="measured")["results"] if row["on_skyline"])
+
+
 def test_presets_and_profile_are_read_back_with_the_same_choices(search, search_model, tmp_path):
     search_model.save_pretrained(tmp_path / "model")
     found = search()

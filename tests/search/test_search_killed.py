@@ -75,7 +75,7 @@ while True:
             import traceback
             (folder / "failed").write_text(traceback.format_exc())
         os._exit(0)
-    deadline = time.monotonic() + chance.uniform(0.05, 0.4) * seconds if kills < 25 else float("inf")
+    deadline = time.monotonic() + chance.uniform(0.05, 0.25) * seconds if kills < 25 else float("inf")
     while os.waitpid(child, os.WNOHANG) == (0, 0):
         if time.monotonic() > deadline:
             os.kill(child, signal.SIGKILL)

@@ -9,7 +9,7 @@ import pytest
 from paumer_hf import PauseConfig
 from paumer_hf.evaluation.macs import count_macs, predict_speedup
 from paumer_hf.search import speed as speed_module
-from paumer_hf.search.speed import CONFIRMATION, GROUP_SIZE, SWEEP, SpeedSettings, SpeedTable
+from paumer_hf.search.speed import CONFIRMATION, GROUP_SIZE, SWEEP, SpeedSettings, SpeedTable, find_outliers
 from paumer_hf.search.store import SearchStore
 
 
@@ -94,11 +94,11 @@ def test_a_row_says_which_timing_counts(search_model, store, timed):
     assert timed[-1][1]["num_rounds"] == 4
     assert confirmed["is_confirmed"] is True
     assert (sweep["speedup"], confirmed["speedup"]) == (pytest.approx(1.2), pytest.approx(1.4))
-    assert confirmed["images_per_second"] == pytest.approx(11.0 * 1.4), "of the dense model in the sweep"
+    assert confirmed["images_per_second"] == pytest.approx(12.0 * 1.4), "of the dense model beside it"
     assert confirmed["efficiency"] == confirmed["speedup"] / confirmed["predicted_speedup"]
-    assert table.row(config, SWEEP) == sweep
-    assert table.row(DENSE)["speedup"] == 1.0
-    assert table.row(DENSE)["is_confirmed"] is True
+    assert table.row(config, SWEEP) == {**sweep, "images_per_second": pytest.approx(12.0 * 1.2)}
+    dense = table.row(DENSE)
+    assert (dense["speedup"], dense["images_per_second"], dense["is_confirmed"]) == (1.0, 12.0, True)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +138,16 @@ def test_speed_by_macs_times_nothing(search_model, store, timed):
     expected = {"speedup": predicted, "predicted_speedup": predicted, "gigamacs": gigamacs}
     assert table.row(CONFIGS[0]) == expected
     assert table.row(DENSE)["speedup"] == 1.0
+
+
+def test_outliers_are_far_from_the_others_on_either_side():
+    usual = [0.95 + 0.001 * number for number in range(40)]
+    assert find_outliers(usual) == []
+    assert find_outliers([0.9, *usual, 1.04]) == [0, 41]
+    assert find_outliers([0.9, *usual, 100.0]) == [0, 41], "one that is absurd hides no other"
+    assert find_outliers([10 * value for value in [0.9, *usual]]) == [0]
+    assert find_outliers([1.0, 1.0, 1.1]) == [2]
+    assert find_outliers([]) == find_outliers([0.5]) == find_outliers([0.5, 0.9]) == []
 
 
 def test_a_model_is_really_timed(search_model, store):

@@ -4,8 +4,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from paumer_hf.evaluation.plot_labels import label_points
 from paumer_hf.files import atomic_path
 
 
@@ -15,6 +17,7 @@ _STYLES = {
     "random": {"color": "#D55E00", "pale": "#F5C6A5", "marker": "s", "linestyle": "--"},
 }
 _DENSE: dict[str, Any] = {"color": "#000000", "marker": "*", "markersize": 13, "linestyle": ""}
+_RING: dict[str, Any] = {"color": "#000000", "marker": "o", "markersize": 9, "fillstyle": "none", "linestyle": ""}
 _REFERENCE_COLOUR = "#999999"
 
 # What bars can show, the first of these that any result has.
@@ -27,8 +30,16 @@ _AXES = {
 }
 
 
+PAUSE_NOTATION = "3:0.4: after layer 3, 40 % of the active patches pause"
+"""What labels of configurations mean."""
+
+
 def plot_trade_off(
-    results: Sequence[Mapping[str, Any]], path: str | Path, title: str | None = None, x: str | None = None
+    results: Sequence[Mapping[str, Any]],
+    path: str | Path,
+    title: str | None = None,
+    x: str | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> None:
     """Draw mean IoU against speed: one mark per pause configuration, a line through the best of each criterion.
 
@@ -39,12 +50,16 @@ def plot_trade_off(
     the measured values; whether neighbours on them differ is not drawn. Where there are no intervals, bars are the
     standard deviation over the seeds of random pausing.
 
+    Labels are of the dense model and the configurations with names, or without names of those marks on the line of
+    pausing by entropy that have room for one.
+
     Args:
         results: Results with `pause_config`, `criterion`, `mean_iou` and a measure of speed, as of `join_results`.
         path: The picture; its ending gives the format, `.png` as a rule.
         title: Heading of the plot.
         x: The measure of speed: `images_per_second`, `speedup` or `predicted_speedup`; by default the first of
             these that all results have.
+        names: From the text forms of configurations to the names of their presets.
 
     Raises:
         ImportError: If matplotlib is not installed.
@@ -66,7 +81,7 @@ def plot_trade_off(
     bars = next((key for key in _BARS if any(result.get(key) is not None for result in results)), None)
     if dense:
         _draw_bar(axes, dense[0], x, bars, _DENSE["color"])
-        axes.plot(dense[0][x], 100 * dense[0]["mean_iou"], label="dense", zorder=4, **_DENSE)
+        axes.plot(dense[0][x], 100 * dense[0]["mean_iou"], zorder=4, **_DENSE)
         axes.axhline(100 * dense[0]["mean_iou"], color=_REFERENCE_COLOUR, linewidth=0.8, linestyle=":", zorder=1)
     any_pale = False
     for criterion, style in _STYLES.items():
@@ -82,6 +97,7 @@ def plot_trade_off(
     _draw_legend(axes, bars, any_pale)
     if title is not None:
         axes.set_title(title)
+    label_results(axes, results, x, names or {})
     _save(figure, path)
 
 
@@ -120,19 +136,6 @@ def _draw_criterion(
     axes.plot(
         *zip(*line, strict=True), linestyle=style["linestyle"], linewidth=1.5, label=criterion, zorder=2, **marks
     )
-    if criterion == "entropy":
-        # Slanted labels stay apart where marks are close.
-        for index in best:
-            axes.annotate(
-                short_text(results[index]["pause_config"]),
-                points[index],
-                xytext=(3, 6),
-                textcoords="offset points",
-                rotation=60,
-                rotation_mode="anchor",
-                fontsize=7.5,
-                color="#333333",
-            )
     return any(_is_like_dense(results[index]) for index in best)
 
 
@@ -162,21 +165,47 @@ def _draw_legend(axes: Any, bars: str | None, any_pale: bool) -> None:
     if bars is not None:
         grey = {"color": _REFERENCE_COLOUR, "marker": "|", "markersize": 9}
         axes.plot([], [], linestyle="", label=f"bars: {_BARS[bars]}", **grey)
+    axes.plot([], [], linestyle="", label=PAUSE_NOTATION)
     axes.legend(frameon=False, loc="lower left", fontsize=8)
+
+
+def label_results(
+    axes: Any, results: Sequence[Mapping[str, Any]], x: str, names: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Label the dense model and the configurations with names, or those on the line of entropy that have room.
+
+    Call it when all else is drawn and the limits of the axes are final.
+
+    Args:
+        axes: Where results are marks.
+        results: With `pause_config`, `criterion`, `mean_iou` and a measure of speed.
+        x: The measure of speed.
+        names: From the text forms of configurations to their names.
+    """
+    by_entropy = [result for result in results if result["pause_config"] and result["criterion"] == "entropy"]
+    dense = [result for result in results if not result["pause_config"]]
+    if names:
+        others = [result for result in by_entropy or results if result["pause_config"] in {*names} - {""}]
+    else:
+        others = [by_entropy[index] for index in frontier([_point(result, x) for result in by_entropy])]
+    lines = [(names.get(result["pause_config"]), result["pause_config"]) for result in others]
+    labels = ["\n".join(filter(None, words)) for words in lines]
+    if names:
+        for result in others:
+            axes.plot(*_point(result, x), zorder=3.5, **_RING)
+    of_dense = "\n".join(filter(None, ("dense", names.get(""))))
+    label_points(axes, [_point(result, x) for result in dense[:1]], [of_dense] * len(dense[:1]))
+    label_points(axes, [_point(result, x) for result in others], labels, is_optional=not names)
+
+
+def _point(result: Mapping[str, Any], x: str) -> tuple[float, float]:
+    return result[x], 100 * result["mean_iou"]
 
 
 def _is_like_dense(result: Mapping[str, Any]) -> bool:
     """Whether the interval of the difference to the dense model contains 0."""
     interval = result.get("mean_iou_difference_interval")
     return interval is not None and interval[0] <= 0 <= interval[1]
-
-
-def short_text(text: str) -> str:
-    """Write `3:0.4,5:0.4` as `3,5:.4`, and configurations of several ratios as they are but for the zeros."""
-    layers, ratios = zip(*(part.split(":") for part in text.split(",")), strict=True)
-    if len(set(ratios)) == 1:
-        return f"{','.join(layers)}:{ratios[0].removeprefix('0')}"
-    return ",".join(f"{layer}:{ratio.removeprefix('0')}" for layer, ratio in zip(layers, ratios, strict=True))
 
 
 def _import_matplotlib() -> Any:
@@ -192,4 +221,4 @@ def _save(figure: Any, path: str | Path) -> None:
         figure.savefig(temporary, dpi=200)
 
 
-__all__ = ["frontier", "plot_trade_off", "short_text"]
+__all__ = ["PAUSE_NOTATION", "frontier", "label_results", "plot_trade_off"]

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from paumer_hf.evaluation.plot_labels import label_points
 from paumer_hf.evaluation.plots import frontier
 from paumer_hf.figures.drawing import (
     GREY,
@@ -19,7 +20,6 @@ from paumer_hf.figures.drawing import (
     OKABE_ITO,
     TEXT_SIZE,
     add_caption,
-    label_points,
     new_figure,
     save_figure,
     style_axes,
@@ -81,6 +81,9 @@ def draw_architectures(
         handles.values(), handles, loc="outside upper left", ncols=5, frameon=False, fontsize=TEXT_SIZE - 0.5
     )
     add_caption(figure, f"{_caption(groups, results)} {caption}")
+    for panel, name in zip(panels, datasets, strict=True):
+        of_dataset = [result for result in results if result.dataset == name]
+        _label_panel(panel, of_dataset, ours if name == dataset else [])
     save_figure(figure, path)
 
 
@@ -143,6 +146,10 @@ def _draw_panel(
         line = [_point(result) for result in ours]
         style = {"color": OKABE_ITO[0], "marker": _SHAPES["pausing"], "linewidth": 2, "markersize": 5}
         axes.plot(*zip(*line, strict=True), label=f"{_OURS}, skyline: pausing", zorder=4, **style)
+
+
+def _label_panel(axes: Any, results: Sequence[PublishedResult], ours: Sequence[PublishedResult]) -> None:
+    ordered = sorted(results, key=_order)
     points = [_point(result) for result in [*ordered, *ours]]
     texts, labelled = [], {""}
     for result in ordered:
@@ -150,7 +157,7 @@ def _draw_panel(
         texts.append("" if name in labelled else name)  # once for each line
         labelled.add(name)
     texts += [_OURS] * bool(ours) + [""] * (len(ours) - 1)
-    label_points(axes, [*points, (1.0, 0.0)], [*texts, ""], [INK] * (len(points) + 1))
+    label_points(axes, points, texts)
 
 
 def _order(result: PublishedResult) -> tuple[Any, ...]:
@@ -199,6 +206,8 @@ def draw_absolute_groups(
     words = "Each panel is one source, one device and one protocol; numbers of different panels do not compare. Open "
     words += "marks: the dense model of a line. Sources and protocols: model_cards/published_results.yaml. "
     add_caption(figure, words + caption)
+    for panel, (_, _, results) in zip(axes, panels, strict=False):
+        _label_absolute(panel, results)
     save_figure(figure, path)
 
 
@@ -222,9 +231,12 @@ def _draw_absolute(axes: Any, results: Sequence[PublishedResult]) -> None:
             axes.plot(*zip(dense, point, strict=True), color=style["color"], linestyle="--", linewidth=1, zorder=2)
             axes.plot(*dense, zorder=3, markerfacecolor="white", **style)
     axes.margins(0.18)
+
+
+def _label_absolute(axes: Any, results: Sequence[PublishedResult]) -> None:
     points = [(result.images_per_second or 0.0, result.mean_iou or 0.0) for result in results]
     texts = [f"{result.architecture} {result.backbone}" for result in results]
-    label_points(axes, points, texts, [INK] * len(points))
+    label_points(axes, points, texts)
 
 
 def _point(result: PublishedResult) -> tuple[float, float]:

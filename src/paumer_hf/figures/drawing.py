@@ -1,10 +1,9 @@
 # Copyright 2026 The paumer_hf authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the figures share: colours, marks and hatches that also differ in grey, labels beside marks, and saving."""
+"""What the figures share: colours, marks and hatches that also differ in grey, captions, and saving."""
 
 import io
 import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,79 +72,6 @@ def draw_bar(axes: Any, x: float, ends: tuple[float, float] | None, colour: str)
     axes.errorbar(x, (low + high) / 2, yerr=(high - low) / 2, **bar)
 
 
-def label_points(
-    axes: Any, points: Sequence[tuple[float, float]], labels: Sequence[str], colours: Sequence[str]
-) -> None:
-    """Write a label beside each point, where it hides no point and no other label as far as there is room.
-
-    Call it when all else is drawn and the limits of the axes are final.
-
-    Args:
-        axes: Where the points are.
-        points: In the coordinates of the data.
-        labels: One for each point; an empty one is left out.
-        colours: Of the labels.
-    """
-    from matplotlib.patheffects import withStroke
-
-    figure = axes.figure
-    figure.draw_without_rendering()
-    places = axes.transData.transform(list(points)) if points else []
-    pixels = figure.dpi / 72
-    taken = [(x - 4 * pixels, y - 4 * pixels, x + 4 * pixels, y + 4 * pixels) for x, y in places]
-    frame = axes.get_window_extent()
-    # The shortest first: long ones find room further away.
-    entries = sorted(zip(places, points, labels, colours, strict=True), key=lambda entry: len(entry[2]))
-    for (x, y), point, label, colour in entries:
-        if not label:
-            continue
-        width, height = 0.56 * SMALL_SIZE * len(label) * pixels, SMALL_SIZE * pixels
-        candidates = [
-            _box(x, y, width, height, distance * pixels, direction)
-            for distance in (5.5, 10, 15, 22, 30)
-            for direction in _DIRECTIONS
-        ]
-        inside = [
-            box for box in candidates if box[0] >= frame.x0 and box[2] <= frame.x1 and box[1] >= frame.y0
-        ] or candidates
-        best = min(inside, key=lambda box: sum(_overlap(box, other) for other in taken))
-        taken.append(best)
-        centre = axes.transData.inverted().transform(((best[0] + best[2]) / 2, (best[1] + best[3]) / 2))
-        far = max(abs((best[0] + best[2]) / 2 - x) - width / 2, abs((best[1] + best[3]) / 2 - y) - height / 2)
-        axes.annotate(
-            label,
-            point,
-            xytext=tuple(centre),
-            textcoords="data",
-            ha="center",
-            va="center",
-            fontsize=SMALL_SIZE - 0.5,
-            color=colour,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5} if far > 8 * pixels else None,
-            path_effects=[withStroke(linewidth=1.6, foreground="white")],
-            zorder=6,
-        )
-
-
-# Above, right, below, left, and the corners.
-_DIRECTIONS = ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
-
-Box = tuple[float, float, float, float]
-
-
-def _box(x: float, y: float, width: float, height: float, distance: float, direction: tuple[int, int]) -> Box:
-    """Left, lower, right and upper edge of a text beside a point."""
-    centre_x = x + direction[0] * (distance + width / 2)
-    centre_y = y + direction[1] * (distance + height / 2)
-    return centre_x - width / 2, centre_y - height / 2, centre_x + width / 2, centre_y + height / 2
-
-
-def _overlap(one: Box, other: Box) -> float:
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    return max(0.0, width) * max(0.0, height)
-
-
 def save_figure(figure: Any, path: str | Path) -> None:
     """Write a figure as PNG with 256 colours, which is small for photographs too, in one step.
 
@@ -185,7 +111,6 @@ __all__ = [
     "add_caption",
     "check_path",
     "draw_bar",
-    "label_points",
     "new_figure",
     "save_figure",
     "series_style",

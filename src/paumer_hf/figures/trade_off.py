@@ -2,14 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figure 4 of the paper: mean IoU against speed, pausing by entropy and at random, for one model or several."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from paumer_hf.evaluation.plots import frontier, plot_trade_off, short_text
+from paumer_hf.evaluation.plots import PAUSE_NOTATION, frontier, label_results, plot_trade_off
 from paumer_hf.figures.drawing import (
     INK,
     LINE_STYLES,
@@ -19,7 +16,6 @@ from paumer_hf.figures.drawing import (
     add_caption,
     check_path,
     draw_bar,
-    label_points,
     new_figure,
     save_figure,
     style_axes,
@@ -60,14 +56,14 @@ def draw_trade_off(
         style_axes(panel, "images per second", "mean IoU (%)" if panel is panels[0] else "", title)
         _draw_model(panel, rows)
         panel.margins(x=0.12, y=0.1)
-    for panel, rows in zip(panels, rows_by_title.values(), strict=True):
-        _label_frontier(panel, rows)
     panels[0].legend(frameon=False, loc="lower left", fontsize=TEXT_SIZE)
     drawn = [row for rows in rows_by_title.values() for row in rows]
     words = "No other configuration of its criterion beats a mark on a line in both measures; the others are open. "
     if any(_is_like_dense(row) for row in drawn):
         words += "Pale: the 95 % interval of the difference to the dense model contains 0. "
-    add_caption(figure, f"{bars_caption(drawn)} {words}{caption}")
+    add_caption(figure, f"{bars_caption(drawn)} {words}{PAUSE_NOTATION}. {caption}")
+    for panel, rows in zip(panels, rows_by_title.values(), strict=True):
+        label_results(panel, rows, "images_per_second")
     save_figure(figure, path)
 
 
@@ -75,7 +71,7 @@ def _draw_model(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     dense = [row for row in rows if not row["pause_config"]]
     if dense:
         draw_bar(axes, _point(dense[0])[0], mean_iou_bar(dense[0]), INK)
-        axes.plot(*_point(dense[0]), marker="*", markersize=13, color=INK, linestyle="", label="dense", zorder=4)
+        axes.plot(*_point(dense[0]), marker="*", markersize=13, color=INK, linestyle="", zorder=4)
         axes.axhline(_point(dense[0])[1], color="#999999", linewidth=0.8, linestyle=":", zorder=1)
     for number, criterion in enumerate(_CRITERIA):
         of_criterion = [row for row in rows if row["pause_config"] and row["criterion"] == criterion]
@@ -99,18 +95,6 @@ def _is_like_dense(row: Mapping[str, Any]) -> bool:
     """Whether the interval of the difference to the dense model contains 0."""
     interval = row.get("mean_iou_difference_interval")
     return interval is not None and interval[0] <= 0 <= interval[1]
-
-
-def _label_frontier(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Label the line of pausing by entropy; its course and all other marks are kept free of labels."""
-    by_entropy = [row for row in rows if row["pause_config"] and row["criterion"] == "entropy"]
-    best = [by_entropy[index] for index in frontier([_point(row) for row in by_entropy])]
-    others = [row for row in rows if row not in best]
-    points = [_point(row) for row in [*best, *others]]
-    for (x, y), (next_x, next_y) in itertools.pairwise(points[: len(best)]):
-        points += [(x + share * (next_x - x), y + share * (next_y - y)) for share in np.linspace(0, 1, 12)]
-    texts = [short_text(row["pause_config"]) for row in best]
-    label_points(axes, points, texts + [""] * (len(points) - len(best)), [INK] * len(points))
 
 
 def _point(row: Mapping[str, Any]) -> tuple[float, float]:

@@ -25,6 +25,8 @@ def read_row(row: Mapping[str, Any]) -> PauseConfig:
 def make_profile(rows: Sequence[Mapping[str, Any]], conditions: Mapping[str, Any]) -> PauseProfile:
     """Make the profile of a checkpoint from the rows of a search: what lies on the skyline, and the dense model.
 
+    What only few rounds have timed stays out: of the skyline of a search with a wish, most.
+
     Args:
         rows: Rows of `search.json`.
         conditions: Under which they hold.
@@ -32,7 +34,8 @@ def make_profile(rows: Sequence[Mapping[str, Any]], conditions: Mapping[str, Any
     names = [field.name for field in dataclasses.fields(ProfilePoint) if field.name != "pause_config"]
     points = []
     for row in rows:
-        if row["on_skyline"] or not row["pause_config"]:
+        is_known_well = row.get("is_confirmed", True)  # multiply-accumulates need no confirmation
+        if (row["on_skyline"] and is_known_well) or not row["pause_config"]:
             values = {name: row[name] for name in names if row.get(name) is not None}
             points.append(ProfilePoint.from_dict({"pause_config": read_row(row), **values}))
     # Where the model lay says nothing to others; its weights are known by their digest.
@@ -47,6 +50,12 @@ def make_presets(profile: PauseProfile, drops: Mapping[str, float] = PRESET_DROP
         drops: From names to points.
     """
     return {name: profile.select(max_drop=drop).pause_config for name, drop in drops.items()}
+
+
+def join_names(presets: Mapping[str, PauseConfig]) -> dict[str, str]:
+    """Return from the text forms of configurations to their names, `"accurate, balanced"` where these are several."""
+    texts = dict.fromkeys(preset.to_text() for preset in presets.values())
+    return {text: ", ".join(name for name, preset in presets.items() if preset.to_text() == text) for text in texts}
 
 
 def write_presets(folder: str | Path, presets: Mapping[str, PauseConfig], profile: PauseProfile | None = None) -> Path:
@@ -65,4 +74,4 @@ def write_presets(folder: str | Path, presets: Mapping[str, PauseConfig], profil
     return write_pause_config_file(folder, default, {**known, **presets}, old if profile is None else profile)
 
 
-__all__ = ["PRESET_DROPS", "make_presets", "make_profile", "read_row", "write_presets"]
+__all__ = ["PRESET_DROPS", "join_names", "make_presets", "make_profile", "read_row", "write_presets"]

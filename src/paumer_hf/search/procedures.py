@@ -17,7 +17,7 @@ from paumer_hf.model.profile_point import ProfilePoint
 from paumer_hf.search.accuracy import AccuracyTable
 from paumer_hf.search.candidates import CandidateGrid
 from paumer_hf.search.prospects import Prospects
-from paumer_hf.search.speed import CONFIRMATION, SWEEP, SpeedTable
+from paumer_hf.search.speed import CONFIRMATION, SWEEP, SpeedTable, find_outliers
 from paumer_hf.search.wishes import Wish
 
 
@@ -32,6 +32,11 @@ class PauseSearch:
     """A search among pause configurations.
 
     What it finds depends on the measurements alone, and not on which of them an earlier search has left.
+
+    Of many configurations that few rounds have timed, those seem to be the best that chance has favoured. What is in
+    doubt is therefore timed once more, with many rounds: before the evaluation what is just not fast enough, and what
+    is faster or slower than its operations predict in another way than the others; after it what is chosen or on the
+    skyline, until nothing comes to these that has not been confirmed.
 
     Args:
         speed: How fast they are.
@@ -74,10 +79,6 @@ class PauseSearch:
         candidates = self._grid.list_all()
         self._report(f"Searching {len(candidates)} configurations")
         self._time(candidates)
-        # Few rounds must not decide what is just not fast enough.
-        near = [config for config in candidates if self._wish.is_nearly_fast_enough(self.point(config))]
-        self._speed.measure(near, CONFIRMATION)
-        self._confirmed.update(near)
         prospects = Prospects(candidates, self._grid.num_layers, self._wish, max_gain)
         for config in candidates:
             prospects.set_speed(self.point(config))
@@ -88,11 +89,11 @@ class PauseSearch:
             while hopes := prospects.list_hopes():
                 self._report(f"{len(hopes)} of {len(candidates)} configurations can still matter")
                 self._learn(prospects, hopes[:PASS_SIZE])
-            # One that was fast by luck alone may have left out others, which then matter again.
-            confirmed = self._confirm()
-            if not confirmed:
+            # One that was fast by luck alone may have left out others, which then matter again. The images/s of all
+            # go by those of the dense model, which has been timed anew as well.
+            if not self._confirm(self._finalists()):
                 return self._choose()
-            for config in confirmed:
+            for config in candidates:
                 prospects.set_speed(self.point(config))
 
     def greedy(self, points_per_doubling: float = 4.0) -> ProfilePoint | None:
@@ -122,7 +123,7 @@ class PauseSearch:
             best, worth = leader, worths[leader]
             count = len(best.pause_ratios)
             self._report(f"Best with {count} pause layer{'s' if count > 1 else ''}: {best.to_text()}")
-        while self._confirm():
+        while self._confirm(self._finalists()):
             pass
         return self._choose()
 
@@ -147,8 +148,11 @@ class PauseSearch:
         return skyline([self.point(config) for config in self.considered if config in self.evaluated])
 
     def _time(self, pause_configs: Sequence[PauseConfig]) -> None:
+        """Time configurations, those in doubt once more."""
         self._speed.measure(pause_configs)
         self.considered |= dict.fromkeys(pause_configs)
+        while self._confirm(self._doubtful()):
+            pass
 
     def _evaluate(self, pause_configs: Iterable[PauseConfig]) -> None:
         new = [config for config in pause_configs if config not in self.evaluated]
@@ -160,14 +164,27 @@ class PauseSearch:
         for config in pause_configs:
             prospects.set_accuracy(config, self.evaluated[config])
 
-    def _confirm(self) -> list[PauseConfig]:
-        """Time once more, with many rounds, what is chosen or on the skyline; return what was not so before."""
-        choice = self._choose()
-        finalists = self.skyline() if choice is None else [choice]
-        new = [point.pause_config for point in finalists if point.pause_config not in self._confirmed]
+    def _confirm(self, pause_configs: Iterable[PauseConfig]) -> list[PauseConfig]:
+        """Time with many rounds what was not so before, and return it."""
+        new = [config for config in dict.fromkeys(pause_configs) if config not in self._confirmed]
         self._speed.measure(new, CONFIRMATION)
         self._confirmed.update(new)
         return new
+
+    def _finalists(self) -> list[PauseConfig]:
+        """List what is chosen, or on the skyline, and what is in doubt now that the dense model is known better."""
+        choice = self._choose()
+        finalists = self.skyline() if choice is None else [choice]
+        return [*(point.pause_config for point in finalists), *self._doubtful()]
+
+    def _doubtful(self) -> list[PauseConfig]:
+        """List what few rounds must not decide: what is just not fast enough, or unlike the others in efficiency."""
+        near = [config for config in self.considered if self._wish.is_nearly_fast_enough(self.point(config))]
+        # There is no efficiency where the operations alone count.
+        rows = {config: self._speed.row(config, SWEEP) for config in self.considered if config}
+        efficiencies = {config: row["efficiency"] for config, row in rows.items() if "efficiency" in row}
+        configs = list(efficiencies)
+        return [*near, *(configs[index] for index in find_outliers(list(efficiencies.values())))]
 
     def _choose(self) -> ProfilePoint | None:
         """Return what a profile of all configurations would select, or refuse as it does; None without a wish."""
@@ -181,7 +198,7 @@ class PauseSearch:
 
     def _worth(self, pause_config: PauseConfig, points_per_doubling: float) -> float:
         gained = self.evaluated[pause_config] - self.evaluated[PauseConfig()]
-        return 100 * gained + points_per_doubling * math.log2(self._speed.speedup(pause_config, SWEEP))
+        return 100 * gained + points_per_doubling * math.log2(self.point(pause_config).speedup)
 
 
 def skyline(points: Sequence[ProfilePoint]) -> list[ProfilePoint]:

@@ -50,7 +50,7 @@ class SearchArguments(DatasetArguments):
     batch_size: int = field(default=1, metadata={"help": "Images in a timed call."})
     threads: int | None = field(default=None, metadata={"help": "Threads of torch on the CPU."})
     sweep_rounds: int = field(default=5, metadata={"help": "How often each configuration is timed."})
-    confirmation_rounds: int = field(default=15, metadata={"help": "How often those are timed that are chosen."})
+    confirmation_rounds: int = field(default=15, metadata={"help": "How often what is found or in doubt is timed."})
     preset_drops: list[float] = field(
         default_factory=lambda: list(PRESET_DROPS.values()),
         metadata={"help": f"Points that the presets {', '.join(PRESET_DROPS)} lose at most."},

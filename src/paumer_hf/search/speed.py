@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from paumer_hf import PaumerForSemanticSegmentation, PauseConfig
@@ -22,6 +23,9 @@ GROUP_SIZE = 12
 
 SWEEP, CONFIRMATION = "sweep", "confirmation"
 
+# Robust standard deviations. So far from the others are few by nature, and most by a disturbed measurement.
+_FAR = 2.5
+
 
 @dataclass(frozen=True)
 class SpeedSettings:
@@ -32,7 +36,7 @@ class SpeedSettings:
         image_size: Height and width in pixels.
         batch_size: Images in a call.
         sweep_rounds: How often each configuration is timed when all are.
-        confirmation_rounds: How often those are timed that are chosen or lie on the skyline.
+        confirmation_rounds: How often those are timed that are chosen, lie on the skyline or are in doubt.
         num_threads: Threads of torch on the CPU; None keeps their number.
     """
 
@@ -75,7 +79,8 @@ class SpeedTable:
         # Thousands are asked for again and again.
         self._known: dict[tuple[str, PauseConfig], Any] = {}
         self._macs: dict[PauseConfig, int] = {}
-        self._asked: dict[PauseConfig, None] = {}
+        self._asked: dict[str, dict[PauseConfig, None]] = {SWEEP: {}, CONFIRMATION: {}}
+        self._dense_images_per_second: float | None = None
         self._rounds = {SWEEP: settings.sweep_rounds, CONFIRMATION: settings.confirmation_rounds}
         timed = {"image_size": settings.image_size, "batch_size": settings.batch_size, **_device_conditions(model)}
         timed["num_threads"] = settings.num_threads or timed["num_threads"]
@@ -95,7 +100,11 @@ class SpeedTable:
         """
         if self._settings.source == "macs":
             return
-        self._asked |= dict.fromkeys(config for config in pause_configs if config)
+        self._asked[kind] |= dict.fromkeys(config for config in pause_configs if config)
+        self._time_missing(pause_configs, kind)
+        self._dense_images_per_second = self._summarise_dense()
+
+    def _time_missing(self, pause_configs: Sequence[PauseConfig], kind: str) -> None:
         missing = [config for config in pause_configs if config and self._timing(kind, config) is None]
         if not missing:
             return
@@ -138,11 +147,10 @@ class SpeedTable:
     def dense_images_per_second(self) -> float | None:
         """Return the dense model's images/s, the median over what was asked for; None without measurements.
 
-        What else an earlier search has timed, perhaps on a day when the machine was slower, does not count.
+        They are those of the confirmation as soon as one was asked for. What else an earlier search has timed, perhaps
+        on a day when the machine was slower, does not count.
         """
-        timings = (self._timing(SWEEP, config) for config in self._asked)
-        found = [timing["dense_images_per_second"] for timing in timings if timing is not None]
-        return statistics.median(found) if found else None
+        return self._dense_images_per_second
 
     def row(self, pause_config: PauseConfig, kind: str = CONFIRMATION) -> dict[str, Any]:
         """Return what is known of the speed of a configuration, in the keys of result files.
@@ -164,6 +172,12 @@ class SpeedTable:
         compared = {"predicted_speedup": predicted, "efficiency": speedup / predicted}
         return {**measured, **row, **compared, "is_confirmed": is_confirmed}
 
+    def _summarise_dense(self) -> float | None:
+        kind = CONFIRMATION if self._asked[CONFIRMATION] else SWEEP
+        timings = (self._timing(kind, config) for config in self._asked[kind])
+        found = [timing["dense_images_per_second"] for timing in timings if timing is not None]
+        return statistics.median(found) if found else None
+
     def _count_macs(self, pause_config: PauseConfig) -> int:
         if pause_config not in self._macs:
             self._macs[pause_config] = count_macs(self._model.config, self._settings.image_size, pause_config)
@@ -179,6 +193,15 @@ class SpeedTable:
         return self._known[kind, pause_config]
 
 
+def find_outliers(values: Sequence[float]) -> list[int]:
+    """Return the indices of the values that are far from the median, measured by the median distance from it."""
+    if not values:
+        return []
+    distances = np.abs(np.asarray(values) - np.median(values))
+    deviation = 1.4826 * np.median(distances)  # the standard deviation if they were normally distributed
+    return np.flatnonzero(distances > _FAR * deviation).tolist()
+
+
 def _device_conditions(model: PaumerForSemanticSegmentation) -> dict[str, Any]:
     """Return what the speed of a model depends on beside the settings: device, threads, data type and so on."""
     parameter = next(model.parameters())
@@ -191,4 +214,4 @@ def _device_conditions(model: PaumerForSemanticSegmentation) -> dict[str, Any]:
     }
 
 
-__all__ = ["CONFIRMATION", "GROUP_SIZE", "SWEEP", "SpeedSettings", "SpeedTable"]
+__all__ = ["CONFIRMATION", "GROUP_SIZE", "SWEEP", "SpeedSettings", "SpeedTable", "find_outliers"]
