@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Take pictures of the page of app.py, as a desktop computer and as a phone show it.
 
-    python scripts/space/take_screenshots.py --model FOLDER --image IMAGE_OR_FOLDER --output FOLDER [--choice PRESET]
+    python scripts/space/take_screenshots.py --model FOLDER --image IMAGE_OR_FOLDER --output FOLDER [--title TITLE]
+        [--choice PRESET | --target]
 
 Starts the app with the image, or with all images of a folder, as examples, opens it in a headless Chromium, and writes
 `space_desktop.png` and `space_phone.png` of at most 400 kB each. Needs selenium, Chromium and its driver.
@@ -27,6 +28,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--model", required=True, help="folder of the model")
     parser.add_argument("--image", required=True, help="image to show, or a folder of which the first one is shown")
     parser.add_argument("--output", required=True, help="folder to write to; files of the same names are replaced")
+    parser.add_argument("--title", default="", help="of the model; the name of its folder if it is not given")
     parser.add_argument("--choice", help="preset to show; the first one if it is not given")
     parser.add_argument("--target", action="store_true", help="show what the speed target chooses instead")
     return parser.parse_args()
@@ -38,7 +40,8 @@ def take_screenshots(arguments: argparse.Namespace) -> None:
         for path in find_images([arguments.image]):
             shutil.copy(path, examples)
         choice = "by the speed target" if arguments.target else arguments.choice
-        with running_app(APP, "--model", arguments.model, "--examples", examples) as address:
+        title = ["--title", arguments.title]
+        with running_app(APP, "--model", arguments.model, "--examples", examples, *title) as address:
             for name, width in WIDTHS.items():
                 with open_page(address, width) as page:
                     if choice is not None:

@@ -4,6 +4,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -33,9 +34,10 @@ def model(tiny_model, tmp_path):
     tiny_model.pause_presets = dict(PRESETS)
     speedups = {PauseConfig(): 1.0, PauseConfig({3: 0.75}): 1.5, PauseConfig({1: 0.5, 2: 0.5}): 2.0}
     tiny_model.pause_profile = PauseProfile(tuple(ProfilePoint(key, speedup=value) for key, value in speedups.items()))
-    tiny_model.save_pretrained(tmp_path / "model")
-    PaumerImageProcessor(size_divisor=8).save_pretrained(tmp_path / "model")
-    return tmp_path / "model"
+    folder = tmp_path / "bench" / "model"
+    tiny_model.save_pretrained(folder)
+    PaumerImageProcessor(size_divisor=8).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture
@@ -74,12 +76,17 @@ def _hosts(driver):
 def test_the_page(model, files):
     with running_app(SPACE / "app.py", "--model", str(model), "--timed_calls", "1") as address:
         with open_page(address, 1280) as page:
+            assert "Model: bench" in page.find("body")[0].text  # the folder of the folder `model`
             _check_choices(page)
+            _check_target(page)
             _check_uploads(page, files)
             _check_keyboard(page)
             assert _hosts(page.driver) == {"127.0.0.1"}
-        with open_page(address, 390) as page:
+        with open_page(address, 390, 844) as page:
             assert page.driver.execute_script("return document.documentElement.scrollWidth") <= 390
+            assert _top_of_message(page) > 844, "nothing is scrolled before something is chosen"
+            page.choose("fastest (")
+            page.wait_for(lambda: 0 <= _top_of_message(page) < 422, "the message on the screen")
             lefts = {round(picture.rect["x"]) for picture in page.find("#result img")}
             assert len(lefts) == 1, "pictures stand below each other on a phone"
 
@@ -101,11 +108,28 @@ def _check_choices(page):
     assert "Asked for: at least 1.5 times as fast" in page.choose("by the speed target")
     assert len(pauses | set(_maps(page, "Pause map of 3:0.75"))) == 4
     assert "images/s" in page.result()
-    message = page.press("#target input[type=range]", *["\ue012"] * 20)  # to the left end: 1.0
+    assert "fast (" in page.choose("fast (")
+
+
+def _check_target(page):
+    """The slider shows and reaches what the profile does, from one end to the other, and nothing can be typed."""
+    (target,) = page.find("#target")
+    assert target.get_attribute("data-value") == "1.50"
+    assert "From 1 to 2." in target.text
+    assert not [box for box in page.find("#target input[type=number]") if box.is_displayed()]
+    page.press("#target input[type=range]", "\ue010")  # End
+    page.wait_for(lambda: "at least 2 times as fast" in page.message(), "the fastest")
+    assert target.get_attribute("data-value") == "2.00"
+    assert page.find("#choice input:checked")[0].get_attribute("value") == "target"
+    page.press("#target input[type=range]", "\ue011")  # Home
     page.wait_for(lambda: len(page.pictures()) == 3, "the dense model alone")
     assert not _maps(page, "Pause map")
-    assert message
+    assert target.get_attribute("data-value") == "1.00"
     assert "fast (" in page.choose("fast (")
+
+
+def _top_of_message(page):
+    return page.driver.execute_script("return document.getElementById('message').getBoundingClientRect().top")
 
 
 def _check_uploads(page, files):
@@ -137,10 +161,32 @@ def _check_keyboard(page):
     before = set(_maps(page, "The image."))
     page.press("#examples button.thumbnail-item:not(.selected)", "\ue007")
     assert not before & set(_maps(page, "The image."))
-    assert page.find("#upload button, #upload input[type=file]")
-    for control in page.find("#choice input, #target input, #examples button"):
+    for control in page.find("#choice input, #target input[type=range], #examples button, #upload button"):
         assert control.accessible_name
+    names = [button.accessible_name for button in page.find("#examples button")]
+    assert names == [f"Example image: Drawn street {number}" for number in (1, 2, 3)]
     assert page.find("#message")[0].get_attribute("aria-live") == "polite"
+    (group,) = page.find("#choice")
+    assert (group.aria_role, group.accessible_name) == ("radiogroup", "Pause configuration")
+    page.choose("careful (")
+    assert "fast (1" in page.press("#choice input:checked", "\ue015")  # arrow down
+    assert page.find("#choice input:checked")[0] == page.driver.switch_to.active_element
+    page.driver.execute_script("document.activeElement.blur(); window.scrollTo(0, 0);")
+    page.find("#examples button")[0].send_keys("\ue008")  # Shift does nothing but focus
+    stops = [_focus(page)]
+    while len(stops) < 12 and stops[-1][0] != "range":
+        page.driver.switch_to.active_element.send_keys("\ue004")  # Tab
+        stops.append(_focus(page))
+    assert [kind for kind, _ in stops if kind in ("radio", "range")] == ["radio", "range"]
+    assert [outline for _, outline in stops[1:]] == ["solid 3px"] * (len(stops) - 1)
+
+
+def _focus(page):
+    """Type of what has the focus, and the outline that shows it; that of a radio button is around its label."""
+    return page.driver.execute_script(
+        "const focus = document.activeElement, style = getComputedStyle(focus.closest('label') || focus);"
+        "return [focus.type, `${style.outlineStyle} ${style.outlineWidth}`];"
+    )
 
 
 @needs_browser
@@ -148,7 +194,7 @@ def _check_keyboard(page):
 @pytest.mark.timeout(900)  # a browser and a server on few cores
 def test_screenshots(model, files, tmp_path):
     command = [sys.executable, SPACE / "take_screenshots.py", "--model", model, "--image", files / "right.png"]
-    command += ["--output", tmp_path / "shots", "--choice", "fast"]
+    command += ["--output", tmp_path / "shots", "--choice", "fast", "--title", "Streets"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=800, check=False)
     assert result.returncode == 0, result.stderr
     sizes = {path.name: Image.open(path).width for path in (tmp_path / "shots").iterdir()}
@@ -158,11 +204,21 @@ def test_screenshots(model, files, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_model_that_is_not_there_is_one_sentence(tmp_path):
-    command = [sys.executable, SPACE / "app.py", "--model", tmp_path / "none"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
-    assert result.returncode == 1
-    assert result.stderr.splitlines()[-1].startswith("app.py: `model` cannot be loaded from")
+def test_what_is_wrong_with_the_arguments_is_one_sentence(tmp_path):
+    def said(*arguments):
+        command = [sys.executable, SPACE / "app.py", *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+        assert result.returncode == 1
+        (line,) = result.stderr.splitlines()
+        return line
+
+    assert said("--model", tmp_path / "none").startswith(f"app.py: The folder of the model, {tmp_path}/none, does not")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        # Before the model is looked for, which is not there either.
+        assert f"The port {port} cannot be taken" in said("--model", tmp_path / "none", "--port", port)
 
 
 def test_the_space_needs_what_the_package_needs():

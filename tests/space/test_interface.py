@@ -1,5 +1,6 @@
 # Copyright 2026 The paumer_hf authors.
 # SPDX-License-Identifier: Apache-2.0
+import json
 import sys
 
 import pytest
@@ -66,11 +67,27 @@ def test_errors_of_the_program_are_no_messages(demonstration, examples, monkeypa
         make_segment(demonstration, examples)(0, "preset fast", None)
 
 
-@pytest.mark.slow
-def test_the_page_begins_with_a_result(build, demonstration):
+def test_the_first_result_is_computed_for_each_visitor(build, demonstration, monkeypatch):
+    computed = []
+
+    def compare(*arguments):
+        computed.append(arguments)
+        return Demonstration.compare(demonstration, *arguments)
+
+    monkeypatch.setattr(demonstration, "compare", compare)
+    blocks, parts = build(demonstration)
+    assert not computed
+    assert "being computed" in parts["message"]["value"]
+    (load,) = [function for function in blocks.fns.values() if ("load" in [event for _, event in function.targets])]
+    for number in (1, 2):
+        message, result = load.fn(*(getattr(part, "value", None) for part in load.inputs))
+        assert len(computed) == number
+        assert "careful (2:0.25) is" in message
+        assert result.count("<img") == 6
+
+
+def test_what_can_be_chosen(build, demonstration):
     _, parts = build(demonstration)
-    assert "careful (2:0.25) is" in parts["message"]["value"]
-    assert parts["result"]["value"].count("<img") == 6
     assert [label for label, _ in parts["choice"]["choices"]] == [
         "careful (2:0.25)",
         "fast (1:0.5)",
@@ -78,6 +95,7 @@ def test_the_page_begins_with_a_result(build, demonstration):
     ]
     assert (parts["target"]["minimum"], parts["target"]["maximum"], parts["target"]["value"]) == (1.0, 2.0, 1.5)
     assert parts["target"]["step"] == TARGET_STEP
+    assert parts["target"]["info"].startswith("From 1 to 2.")
     for name in ("examples", "upload", "choice", "target"):
         assert parts[name]["label"], name
 
@@ -85,10 +103,30 @@ def test_the_page_begins_with_a_result(build, demonstration):
 def test_one_computation_at_a_time_and_few_that_wait(build, demonstration):
     blocks, _ = build(demonstration)
     slow = [function for function in blocks.fns.values() if function.queue is not False]
-    assert len(slow) == 5  # example, upload, no upload, configuration, speed target
+    assert len(slow) == 6  # first example, example, upload, no upload, configuration, speed target
     assert {(function.concurrency_limit, function.concurrency_id) for function in slow} == {(1, "model")}
     assert blocks._queue.max_size == MAX_WAITING
     assert blocks.analytics_enabled is False
+
+
+def test_whatever_fails_takes_the_old_result_away(build, demonstration):
+    blocks, _ = build(demonstration)
+    slow = {function._id for function in blocks.fns.values() if function.queue is not False}
+    clearing = [function for function in blocks.fns.values() if function.trigger_only_on_failure]
+    assert {function.trigger_after for function in clearing} == slow
+    for function in clearing:
+        assert [part.elem_id for part in function.outputs] == ["message", "result"]
+        message, result = json.loads(function.js.removeprefix("() => "))
+        assert 'role="alert"' in message
+        assert result == ""
+
+
+def test_titles_are_texts(demonstration, examples):
+    pytest.importorskip("gradio", reason="the page needs Gradio, the extra `space`")
+    named, nameless = (build_interface(demonstration, examples, title) for title in ("<b>ViT", ""))
+    assert (named.title, nameless.title) == ("PAUMER: <b>ViT", "PAUMER")
+    assert "Model: &lt;b&gt;ViT" in str(named.config)
+    assert "Model:" not in str(nameless.config)
 
 
 def test_without_a_profile_the_slider_is_explained_away(build, tiny_model):
@@ -103,6 +141,7 @@ def test_nothing_comes_from_elsewhere():
     pytest.importorskip("gradio", reason="the page needs Gradio, the extra `space`")
     options = launch_options()
     assert options["share"] is False
+    assert options["quiet"] is True  # else Gradio advises `share=True`
     assert options["theme"]._stylesheets == []
     assert "http" not in options["css"] + options["js"]
 

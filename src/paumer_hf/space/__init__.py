@@ -5,6 +5,7 @@
 from paumer_hf.space.demonstration import Choice, Comparison, Demonstration
 from paumer_hf.space.interface import build_interface, launch_options
 from paumer_hf.space.pictures import Picture, example_pictures, read_picture
+from paumer_hf.space.startup import check_model, check_port, find_title
 
 
 __all__ = [
@@ -13,7 +14,10 @@ __all__ = [
     "Demonstration",
     "Picture",
     "build_interface",
+    "check_model",
+    "check_port",
     "example_pictures",
+    "find_title",
     "launch_options",
     "read_picture",
 ]

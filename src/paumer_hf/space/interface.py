@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page itself, in Gradio: examples, upload and pause configuration on one side, the result on the other."""
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from paumer_hf.space.controls import CONTROL_STYLE, REVEAL, SCRIPT
 from paumer_hf.space.demonstration import TARGET, TARGET_STEP, Demonstration
 from paumer_hf.space.page import STYLE, comparison_html, message_html, problem_html, summary
 from paumer_hf.space.pictures import MAX_PIXELS, MAX_SIDE, Picture, read_picture
@@ -23,25 +25,12 @@ _NO_PROFILE = (
     "scripts/search_pause_config.py measures one and writes it into the checkpoint."
 )
 
-# Screen readers announce what changes in a live region; Gradio has no option for it.
-_ON_LOAD = """() => {
-    const message = document.getElementById("message");
-    if (message) { message.setAttribute("aria-live", "polite"); }
-}"""
+# Until the first result is there, which each visitor gets at once.
+_WELCOME = "The first example is being computed."
 
-_STYLE = (
-    STYLE
-    + """
-.gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
-.gradio-container { --block-info-text-color: var(--body-text-color); --block-title-text-weight: 600;
-  --block-title-text-color: var(--body-text-color); }
-#examples, #examples .gallery-container, #examples .grid-wrap { height: auto !important; min-height: 0 !important; }
-#examples .grid-container { padding-top: 1.9rem; grid-template-columns: repeat(3, minmax(0, 1fr)); }
-@media (max-width: 600px) { .gradio-container .main.fillable { padding: 12px 10px; } }
-#examples .caption-label { font-size: 0.8rem; }
-#upload .wrap { padding-top: 1.5rem; line-height: 1.3; }
-#target .min_value, #target .max_value { color: var(--body-text-color); }
-"""
+_FAILED = (
+    "The computation failed, or too many requests are waiting already. Try again in a minute; if it fails again, "
+    "choose another image."
 )
 
 Source = int | str | None
@@ -86,16 +75,17 @@ def build_interface(demonstration: Demonstration, examples: Sequence[tuple[str, 
 
     Args:
         demonstration: What is computed.
-        examples: Captions and pictures to begin with, at least one; the first is computed at once.
-        title: Name of the model.
+        examples: Captions and pictures to begin with, at least one; the first is computed for each visitor.
+        title: Name of the model; may be empty.
 
     Raises:
         ImportError: If Gradio is not installed.
     """
     gradio = import_gradio()
     segment = make_segment(demonstration, examples)
-    message, result = segment(0, demonstration.choices[0].key, None)
-    with gradio.Blocks(title=f"PAUMER: {title}", analytics_enabled=False, delete_cache=_CLEAN_UP) as blocks:
+    with gradio.Blocks(
+        title=f"PAUMER: {title}" if title else "PAUMER", analytics_enabled=False, delete_cache=_CLEAN_UP
+    ) as blocks:
         gradio.HTML(_introduction(title))
         source = gradio.State(0)
         with gradio.Row():
@@ -104,35 +94,41 @@ def build_interface(demonstration: Demonstration, examples: Sequence[tuple[str, 
                 choice, target = _speed_controls(gradio, demonstration)
             with gradio.Column(scale=5, min_width=300):
                 shown = [
-                    gradio.HTML(message, elem_id="message"),
-                    gradio.HTML(result, elem_id="result"),
+                    gradio.HTML(message_html([_WELCOME]), elem_id="message"),
+                    gradio.HTML("", elem_id="result"),
                 ]
         quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         slow = {"concurrency_limit": 1, "concurrency_id": "model", "trigger_mode": "always_last"}
         slow |= {"api_visibility": "private", "show_progress": "full", "show_progress_on": shown[:1]}
         inputs = [source, choice, target]
+        # An old result beside a new choice would pass for its answer.
+        clear = {"js": f"() => {json.dumps([problem_html(_FAILED), ''])}", **quick}
 
         def pick(event: gradio.SelectData) -> tuple[int, None]:  # type: ignore[name-defined]
             return event.index, None
 
         changes = [
-            gallery.select(pick, None, [source, upload], **quick),
+            gallery.select(pick, None, [source, upload], **quick).then,
             upload.upload(
                 lambda path: (path, gradio.Gallery(selected_index=None)), upload, [source, gallery], **quick
-            ),
-            upload.clear(lambda: None, None, source, **quick),
+            ).then,
+            upload.clear(lambda: None, None, source, **quick).then,
+            choice.input,
         ]
         if demonstration.max_target is not None:
-            changes.append(target.input(lambda: TARGET, None, choice, **quick))
-        for event in changes:
-            event.then(segment, inputs, shown, **slow)
-        choice.input(segment, inputs, shown, **slow)
+            changes.append(target.input(lambda: TARGET, None, choice, **quick).then)
+        for listen in changes:
+            listen(None, js=REVEAL, **quick)
+            computed = listen(segment, inputs, shown, **slow)
+            computed.failure(None, None, shown, **clear)
+            computed.then(None, js=REVEAL, **quick)
+        blocks.load(segment, inputs, shown, **slow).failure(None, None, shown, **clear)
     blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
     return blocks
 
 
 def _introduction(title: str) -> str:
-    heading = message_html([f"Model: {title}"])
+    heading = message_html([f"Model: {title}"]) if title else ""
     return (
         "<h1>PAUMER: patches pause where the model is sure</h1>"
         "<p>A vision transformer segments the image twice: dense, and with patches that stop being processed after "
@@ -189,7 +185,8 @@ def _speed_controls(gradio: Any, demonstration: Demonstration) -> tuple[Any, Any
         value=round(1 + TARGET_STEP * round((max_target - 1) / 2 / TARGET_STEP), 2),
         step=TARGET_STEP,
         label="Speed target: at least so many times as fast as dense",
-        info="The model's profile tells which pause configuration reaches it with the least loss of accuracy.",
+        info=f"From 1 to {max_target:g}. The model's profile tells which pause configuration reaches it with the "
+        "least loss of accuracy.",
         buttons=[],
         elem_id="target",
     )
@@ -206,11 +203,12 @@ def launch_options() -> dict[str, Any]:
     fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     return {
         "theme": gradio.themes.Default(**fonts),
-        "css": _STYLE,
-        "js": _ON_LOAD,
+        "css": STYLE + CONTROL_STYLE,
+        "js": SCRIPT,
         "max_file_size": MAX_UPLOAD,
         "ssr_mode": False,
         "share": False,
+        "quiet": True,
         "footer_links": [],
         "enable_monitoring": False,
     }
