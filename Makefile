@@ -13,6 +13,8 @@ LOWEST_TORCH ?= torch==2.13.0
 PIP_FLAGS ?= -qq
 # Options for pytest, as in `make test PYTEST_FLAGS="-x -k pausing"`.
 PYTEST_FLAGS ?= -q
+# The fast tests run on all cores, eight at most; each process needs 1 GB.
+PARALLEL ?= -n logical --maxprocesses 8 --dist worksteal
 
 PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
@@ -100,13 +102,13 @@ check: lint types build  ## Check style, types, spelling, citation and the built
 	$(VENV)/bin/cffconvert --validate --infile CITATION.cff
 
 test: lint types  ## Check style and types, run the fast tests
-	$(PYTHON) -m pytest $(PYTEST_FLAGS) -m "not slow and not gpu"
+	$(PYTHON) -m pytest $(PYTEST_FLAGS) $(PARALLEL) -m "not slow and not gpu"
 
 test-slow: $(STAMP)  ## Run the slow tests, and those that need a GPU where there is one
 	$(PYTHON) -m pytest $(PYTEST_FLAGS) -m "slow or gpu"
 
 test-lowest: $(STAMP_LOWEST)  ## Run the fast tests with the lowest versions that setup.cfg admits
-	$(VENV_LOWEST)/bin/python -m pytest $(PYTEST_FLAGS) -m "not slow and not gpu"
+	$(VENV_LOWEST)/bin/python -m pytest $(PYTEST_FLAGS) $(PARALLEL) -m "not slow and not gpu"
 
 coverage: $(STAMP)  ## Say which lines the fast tests do not reach
 	$(PYTHON) -m coverage run -m pytest $(PYTEST_FLAGS) -m "not slow and not gpu"

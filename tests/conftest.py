@@ -2,8 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures for all tests: a tiny architecture, a model of it with weights that matter, images and data sets for it."""
 
+import gc
 import io
+import os
 import zipfile
+
+
+# Before the libraries that read them are imported. What a user has set stays.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a model that is nowhere is not looked for on the Hub
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny tensors gain nothing from a second thread
 
 import numpy as np
 import pytest
@@ -37,6 +44,12 @@ ENCODER_FIELDS = {
 }
 
 
+def pytest_collection_finish():
+    """Look for garbage among what tests make only, not among the half million objects of the imported libraries."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(params=ENCODER_FIELDS)
 def encoder_fields(request):
     """The fields of `PaumerConfig` that give the encoder of another origin."""
@@ -49,7 +62,24 @@ def seeded():
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def no_git():
+    """Results name no commit: to ask git for it takes longer than most of what is measured here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("paumer_hf.evaluation.results._git_state", lambda: None)
+        yield
+
+
 @pytest.fixture
+def two_threads():
+    """Torch computes with two threads: a number that what sets or records it can be told by."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
 def make_tiny_config():
     """A function from fields that differ to the tiny configuration with them."""
     return _tiny_config
@@ -82,7 +112,7 @@ def _tiny_config(**fields):
     return PaumerConfig(**{**tiny, **fields})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_model():
     """A function from a configuration to a model in eval mode, all of whose parameters differ from trivial values."""
 
@@ -111,13 +141,13 @@ def tiny_images():
     return torch.randn(3, 3, 40, 48, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_cityscapes_release():
     """A function that writes a tiny Cityscapes as it is released, and returns the paths of its archives or folder."""
     return _write_cityscapes
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_ade20k_release():
     """A function that writes a tiny ADE20K as it is released, and returns the path of its archive or folder."""
     return _write_ade20k

@@ -3,8 +3,6 @@
 """Reading data sets: labels as raw integers, mapped by a table; errors that name what there is."""
 
 import io
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paumer_hf.data import segmentation_datasets
 from paumer_hf.data.dataset_descriptions import DatasetDescription, get_dataset_description
 from paumer_hf.data.segmentation_datasets import SegmentationDataset, load_segmentation_dataset
 
@@ -220,18 +217,6 @@ def test_street_scenes_are_loaded_by_name() -> None:
     again = load_segmentation_dataset(description, "validation", size=(32, 48), num_samples=4, seed=3, cache=False)
     assert again[2] is not again[2]
     np.testing.assert_array_equal(again[2].annotation, sample.annotation)
-
-
-def test_the_datasets_library_is_imported_only_to_read() -> None:
-    # The bare package stands in for the whole one, whose import of transformers would take most of the time.
-    code = (
-        "import sys, types; package = types.ModuleType('paumer_hf'); package.__path__ = [sys.argv[1]];"
-        "sys.modules['paumer_hf'] = package;"
-        "from paumer_hf.data import get_dataset_description as get, load_segmentation_dataset as load;"
-        "load(get('street_scenes'), 'train', size=(32, 32), num_samples=1)[0]; assert 'datasets' not in sys.modules"
-    )
-    package = Path(segmentation_datasets.__file__).parents[1]
-    subprocess.run([sys.executable, "-c", code, str(package)], check=True)
 
 
 @pytest.mark.skipif(not CAMVID.is_dir(), reason="CamVid does not lie beside the repository")

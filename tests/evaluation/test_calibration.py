@@ -5,10 +5,11 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from paumer_hf import PauseConfig
-from paumer_hf.evaluation import calibrate_throughput, calibration
+from paumer_hf.evaluation import calibrate_throughput, calibration, throughput
 from paumer_hf.evaluation.macs import count_macs
 from paumer_hf.model.pause_profile import PauseProfile, ProfilePoint
 
@@ -73,8 +74,10 @@ def profiled(tiny_model):
     return tiny_model
 
 
-def test_times_on_this_device(profiled):
-    """The real measurement, on a model whose speed-ups are noise: what does not depend on time is right."""
+def test_times_on_this_device(profiled, monkeypatch):
+    """The real measurement, but for the clock, which runs unevenly: whatever runs beside it, speed-ups are noise."""
+    ticks = iter(np.random.default_rng(0).uniform(0.0008, 0.0012, 10_000).cumsum().tolist())
+    monkeypatch.setattr(throughput.time, "perf_counter", lambda: next(ticks))
     before = (profiled.pause_profile, dict(profiled.pause_presets), profiled.training)
     found = calibrate_throughput(profiled, SIZE, 2, seconds=0.05, progress=False)
     assert [row.here.pause_config for row in found.rows] == [PauseConfig(), C, A, B]
@@ -82,7 +85,7 @@ def test_times_on_this_device(profiled):
         point = row.here
         assert point.gigamacs == count_macs(profiled.config, SIZE, point.pause_config) / 1e9
         # The median of ratios is not the ratio of medians, but near it.
-        assert point.images_per_second / found.profile.dense.images_per_second == pytest.approx(point.speedup, rel=0.9)
+        assert point.images_per_second / found.profile.dense.images_per_second == pytest.approx(point.speedup, rel=0.3)
     assert found.profile.conditions["image_size"] == [40, 48]
     assert found.profile.conditions["batch_size"] == 2
     assert found.profile.conditions["num_rounds"] >= 3

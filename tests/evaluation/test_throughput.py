@@ -85,8 +85,7 @@ def test_each_round_runs_every_variant_once_in_an_order_of_the_seed(model, clock
         assert (clock.calls == calls) == equal
 
 
-def test_conditions_stand_beside_the_numbers(model):
-    threads = torch.get_num_threads()
+def test_conditions_stand_beside_the_numbers(model, two_threads):
     model.train()
     measured = measure_throughput(model, [], image_size=(16, 24), batch_size=3, num_rounds=1, num_threads=1, seed=7)
     conditions = measured["conditions"]
@@ -98,7 +97,7 @@ def test_conditions_stand_beside_the_numbers(model):
     assert {"date", "device", "torch", "transformers", "python", "git", "environment"} <= set(conditions)
     json.dumps(measured)
     assert measured["results"][0]["seconds_interquartile_range"] == 0.0
-    assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 2
     assert model.training
 
 

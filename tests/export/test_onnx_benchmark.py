@@ -29,10 +29,9 @@ def exported_once(monkeypatch, exported):
     monkeypatch.setattr(onnx_benchmark, "export_onnx", export)
 
 
-def test_measures_both_on_all_images(model, processor, images, exported_once):
-    threads = torch.get_num_threads()
+def test_measures_both_on_all_images(model, processor, images, exported_once, two_threads):
     measured = benchmark_onnx(model, processor, iter(images), ["fast"], (37, 50), num_threads=1)
-    assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 2
     (row,) = measured["results"]
     assert (row["pause_config"], row["pause_preset"], row["num_images"]) == ("1:0.4,3:0.5", "fast", 3)
     assert 0 < row["largest_logit_difference"] < 1e-4

@@ -1,5 +1,7 @@
 # Copyright 2026 The paumer_hf authors.
 # SPDX-License-Identifier: Apache-2.0
+"""Figures by the script: what each writes, and what it refuses."""
+
 import json
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from PIL import Image
 
 from paumer_hf import PaumerImageProcessor, PauseConfig
+from paumer_hf.figures import drawing
 
 
 ROWS = [
@@ -20,41 +23,53 @@ ROWS = [
 ]
 
 
-@pytest.fixture
-def draw(tiny_model, run_script, tmp_path, monkeypatch):
-    """A function that runs the script in a folder with a model, three labelled images, and results."""
+@pytest.fixture(scope="module")
+def folder(make_model, make_tiny_config, tmp_path_factory):
+    """A folder with a model, labelled images, and results."""
     pytest.importorskip("matplotlib")
-    tiny_model.pause_presets = {"fast": PauseConfig({1: 0.5, 2: 0.5})}
-    tiny_model.save_pretrained(tmp_path / "model")
-    PaumerImageProcessor(size_divisor=8).save_pretrained(tmp_path / "model")
+    folder = tmp_path_factory.mktemp("draw")
+    model = make_model(make_tiny_config())
+    model.pause_presets = {"fast": PauseConfig({1: 0.5, 2: 0.5})}
+    model.save_pretrained(folder / "model")
+    PaumerImageProcessor(size_divisor=8).save_pretrained(folder / "model")
+    _write_data(folder / "data")
+    conditions = {"device": "a CPU", "num_threads": 1}
+    for name, rows in {"search": ROWS, "timed": [{**row, "mean_iou": None} for row in ROWS]}.items():
+        (folder / f"{name}.json").write_text(json.dumps({"conditions": conditions, "results": rows}))
+    published = "groups: [{name: A, source: b, device: c, protocol: d, results: [{architecture: X, family: merging, "
+    published += "backbone: S, dataset: ade20k, speedup: 1.2, mean_iou_change: -1}]}]"
+    (folder / "published.yaml").write_text(published)
+    return folder
+
+
+def _write_data(folder):
+    """Three labelled images, and three without labels."""
     generator = np.random.default_rng(0)
     for split, labels in (("validation", [0, 1, 2, 255]), ("test", [255])):
+        (folder / split).mkdir(parents=True)
         for number in range(3):
-            for folder, shape in (("image", (30, 50, 3)), ("annotation", (30, 50))):
-                path = tmp_path / "data" / split / f"{folder}_{number}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                pixels = generator.integers(0, 256, shape) if folder == "image" else generator.choice(labels, shape)
-                Image.fromarray(pixels.astype(np.uint8)).save(path)
+            for kind, shape in (("image", (30, 50, 3)), ("annotation", (30, 50))):
+                pixels = generator.integers(0, 256, shape) if kind == "image" else generator.choice(labels, shape)
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / split / f"{kind}_{number}.png")
         lines = [
             {"image_file_name": f"image_{number}.png", "annotation_file_name": f"annotation_{number}.png"}
             for number in range(3)
         ]
-        metadata = tmp_path / "data" / split / "metadata.jsonl"
-        metadata.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    conditions = {"device": "a CPU", "num_threads": 1}
-    (tmp_path / "search.json").write_text(json.dumps({"conditions": conditions, "results": ROWS}))
-    (tmp_path / "timed.json").write_text(
-        json.dumps({"conditions": conditions, "results": [{**row, "mean_iou": None} for row in ROWS]})
-    )
-    published = "groups: [{name: A, source: b, device: c, protocol: d, results: [{architecture: X, family: merging, "
-    published += "backbone: S, dataset: ade20k, speedup: 1.2, mean_iou_change: -1}]}]"
-    (tmp_path / "published.yaml").write_text(published)
+        (folder / split / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.fixture
+def draw(folder, run_script, tmp_path, monkeypatch):
+    """A function that runs the script where all of `folder` seems to lie."""
+    for path in folder.iterdir():
+        (tmp_path / path.name).symlink_to(path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(drawing, "DPI", 100)  # half as fine: pictures take most of the time
 
     def run(figure, *arguments, output="figures/figure.png"):
         run_script("draw_figure.py", figure, *arguments, "--output", output)
         with Image.open(output) as picture:
-            assert min(picture.size) > 300
+            assert min(picture.size) > 3 * drawing.DPI
         return picture
 
     return run

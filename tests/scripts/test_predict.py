@@ -117,7 +117,7 @@ def test_an_interrupt_is_no_traceback(run, tmp_path, capsys, monkeypatch):
         (["--format", "mp4"], "images", "is for videos, and there are only images"),
         (["--as_video"], "images/street.png", "names no folder"),
         (["--timed_calls", "0"], "images", "must be at least 1, but is 0"),
-        (["--model", "no/such/folder"], "images", "`model` cannot be loaded from no/such/folder"),
+        (["--model", "no/such/folder"], "images", "there is no folder no/such/folder"),
     ],
 )
 def test_errors_are_one_message(arguments, images, message, run):

@@ -26,10 +26,11 @@ SECTIONS = ["Recipe", "Data", "First batch of the first process", "Model", "Memo
 
 @pytest.fixture(autouse=True)
 def counted_at_once(request, monkeypatch):
-    """Counting the memory of a step takes most of a dry run's time; the slow tests count it."""
+    """Counting the memory of a step, and operations of a thousand draws, take long; the slow tests count them."""
     if "slow" not in request.keywords:
         counted = StepMemory(2 * 2**20, 3 * 2**20)
         monkeypatch.setattr("paumer_hf.training.training_costs.count_step_memory", lambda *_, **__: counted)
+        monkeypatch.setattr("paumer_hf.training.training_costs.NUM_DRAWS", 50)
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ SIZE, NUM_IMAGES = (64, 96), 2
 
 
 def make_config(**fields) -> PaumerConfig:
-    small = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 2, "image_size": SIZE}
+    small = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 2, "image_size": SIZE}
+    small["decoder_num_hidden_layers"] = 1
     # Without dropout CPUs compute fused attention as GPUs do.
     return PaumerConfig(**{**small, "num_labels": 30, "drop_path_rate": 0.1, "decoder_dropout_prob": 0.0, **fields})
 
@@ -61,7 +62,7 @@ def measure_peak(config: PaumerConfig, pause_config: PauseConfig) -> int:
     return peak
 
 
-@pytest.mark.parametrize("text", ["", "1:0.3,3:0.2"])
+@pytest.mark.parametrize("text", ["", "1:0.3,2:0.2"])
 def test_the_count_is_what_a_real_step_takes(text):
     config, pause_config = make_config(), PauseConfig.from_text(text)
     counted = count_step_memory(config, SIZE, NUM_IMAGES, pause_config)
@@ -78,7 +79,7 @@ def test_the_count_is_what_a_real_step_takes(text):
     ],
 )
 def test_the_count_follows_the_architecture(fields):
-    config, pause_config = make_config(**fields), PauseConfig({2: 0.5})
+    config, pause_config = make_config(**fields), PauseConfig({1: 0.5})
     counted = count_step_memory(config, SIZE, NUM_IMAGES, pause_config)
     assert counted.saved == pytest.approx(measure_saved(config, pause_config), rel=0.02)
 
@@ -89,10 +90,10 @@ def test_dropout_in_attention_stores_no_weights_of_attention():
     without, with_dropout = (
         count_step_memory(make_config(decoder_dropout_prob=rate), (384, 384), 1, PauseConfig()) for rate in (0.0, 0.1)
     )
-    # Masks of the other dropouts of the two decoder layers, and what they leave; a byte and four for each number.
-    others = 2 * (4 + 2) * (tokens + 30) * 64 * 5
+    # Masks of the other dropouts of the decoder layer, and what they leave; a byte and four for each number.
+    others = (4 + 2) * (tokens + 30) * 64 * 5
     assert without.saved < with_dropout.saved < without.saved + 1.2 * others
-    assert others < 2 * 2 * tokens**2 * 4
+    assert others < 2 * tokens**2 * 4
 
 
 def test_memory_is_in_proportion_to_the_images():
@@ -102,7 +103,7 @@ def test_memory_is_in_proportion_to_the_images():
 
 
 def test_pausing_half_precision_and_checkpointing_save_memory():
-    config = make_config(num_labels=2)
+    config = make_config(num_labels=2, num_hidden_layers=4)
 
     def saved(pause_config=None, **options):
         return count_step_memory(config, (256, 256), 1, pause_config or PauseConfig(), **options).saved

@@ -16,8 +16,8 @@ from PIL import Image, ImageOps
 
 URL_BEGINNINGS = ("http://", "https://")
 
-# Characters of a source that an error repeats: base64 texts are long.
-_SHOWN = 80
+# Characters that an error repeats of what is no file and no URL: base64 texts are long, and so are some paths.
+_SHOWN = 300
 
 
 def open_image(image: Image.Image | str | os.PathLike, timeout: float | None = None) -> Image.Image:
@@ -45,7 +45,8 @@ def open_image(image: Image.Image | str | os.PathLike, timeout: float | None = N
         with Image.open(source) as file:
             return ImageOps.exif_transpose(file)
     except (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{name[:_SHOWN]} cannot be read as an image: {error}") from error
+        shown = name if os.path.isfile(name) or name.startswith(URL_BEGINNINGS) else name[:_SHOWN]
+        raise ValueError(f"{shown} cannot be read as an image: {error}") from error
 
 
 def _find_source(name: str, is_path: bool, timeout: float | None) -> str | io.BytesIO:
