@@ -39,7 +39,7 @@ def report(arguments: SearchArguments, found: dict[str, Any], presets: Mapping[s
     """Print what was found, and write it as JSON, as a table and as a plot."""
     output, by_macs = Path(arguments.output), arguments.speed == "macs"
     write_results(output / "search.json", found)
-    best = [row for row in found["results"] if row["on_skyline"] or not row["pause_config"]]
+    best = [row for row in found["results"] if row["on_frontier"] or not row["pause_config"]]
     unused = {"mean_accuracy", "predicted_speedup"} if by_macs else {"mean_accuracy"}
     table = [{name: value for name, value in row.items() if name not in unused} for row in best]
     print(format_table(table), end="")

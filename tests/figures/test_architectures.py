@@ -3,7 +3,7 @@
 import pytest
 
 from paumer_hf.figures import architectures
-from paumer_hf.figures.architectures import draw_absolute_groups, draw_architectures, skyline
+from paumer_hf.figures.architectures import draw_absolute_groups, draw_architectures, our_frontier
 from paumer_hf.figures.published_results import PublishedGroup, PublishedResult
 
 
@@ -25,8 +25,8 @@ def rows(search_rows):
     return [row for row in search_rows if row["mean_iou"] is not None]
 
 
-def test_skyline_is_what_nothing_beats_in_both(rows):
-    best = skyline(rows, "camvid")
+def test_frontier_is_what_nothing_beats_in_both(rows):
+    best = our_frontier(rows, "camvid")
     points = [(row["images_per_second"] / 5, 100 * (row["mean_iou"] - 0.44)) for row in rows
               if row["pause_config"] and row["criterion"] == "entropy"]  # fmt: skip
     expected = [
@@ -54,7 +54,7 @@ def test_panels_by_data_set(rows, drawn, tmp_path):
         for name, axes in panels.items()
     }
     assert labels == {
-        "ADE20K": {"X: merging"}, "Cityscapes": {"Z: merging"}, "CamVid": {"this model, skyline: pausing"}
+        "ADE20K": {"X: merging"}, "Cityscapes": {"Z: merging"}, "CamVid": {"this model, frontier: pausing"}
     }  # fmt: skip
     assert {text.get_text() for text in panels["ADE20K"].texts} == {"X S", "X L"}
     caption = figures[0]._supxlabel.get_text().replace("\n", " ")
@@ -84,5 +84,5 @@ def test_absolute_numbers_stand_in_panels_of_their_source(rows, drawn, tmp_path)
     draw_absolute_groups(GROUPS, rows, "camvid", tmp_path / "figure.png")
     titles = [axes.get_title(loc="left") for axes in figures[0].axes if axes.axison]
     # Of the data set with one result there is nothing to compare.
-    assert titles == ["A, ADE20K\n(a GPU)", "this model, CamVid\nskyline"]
+    assert titles == ["A, ADE20K\n(a GPU)", "this model, CamVid\nfrontier"]
     assert figures[0].axes[1].lines[0].get_xdata().tolist() == [5.0, 6.5, 6.9, 7.5, 8.1, 8.5]

@@ -62,7 +62,7 @@ def test_a_frontier_becomes_presets_and_a_profile(search, folder, tmp_path, caps
     dense, *others = found["results"]
     assert len(others) == 6 + 12
     points = {point.pause_config.to_text(): point for point in model.pause_profile.points}
-    assert points.keys() == {"", *found["skyline"]}
+    assert points.keys() == {"", *found["frontier"]}
     assert points[""].mean_iou == dense["mean_iou"]
     conditions = model.pause_profile.conditions
     assert conditions.items() >= {"dataset": "street_scenes", "split": "validation", "speed": "macs"}.items()
@@ -104,7 +104,7 @@ def test_speeds_are_measured(search, folder):
     flags = ["--layers", "2", "--max_pause_layers", "1", "--sweep_rounds", "1", "--confirmation_rounds", "2"]
     found = search(*flags, "--image_size", "64", "--threads", "1", speed="measured")
     assert all(row["images_per_second"] > 0 for row in found["results"])
-    assert all(row["is_confirmed"] for row in found["results"] if row["on_skyline"])
+    assert all(row["is_confirmed"] for row in found["results"] if row["on_frontier"])
     assert found["conditions"].items() >= {"image_size": [64, 64], "num_threads": 1, "speed": "measured"}.items()
     point = load(folder).pause_profile.dense
     assert point.images_per_second == found["results"][0]["images_per_second"]

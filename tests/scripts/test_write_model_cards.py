@@ -33,7 +33,7 @@ def folder(tmp_path):
     folder.mkdir()
     for path in [*CARDS.glob("template*.md"), CARDS / "published_results.yaml"]:
         shutil.copy(path, folder)
-    common = {"criterion": "entropy", "seed": None, "num_images": 7, "on_skyline": True}
+    common = {"criterion": "entropy", "seed": None, "num_images": 7, "on_frontier": True}
     rows = [
         {"pause_config": "", "mean_iou": 0.4, "speedup": 1.0, **common},
         {"pause_config": "3:0.4", "mean_iou": 0.39, "mean_iou_difference": -0.01, "speedup": 1.6, **common},

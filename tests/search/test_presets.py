@@ -9,7 +9,7 @@ from paumer_hf.model.pause_config_file import PAUSE_CONFIG_NAME
 from paumer_hf.search.presets import PRESET_DROPS, join_names, make_presets, make_profile, read_row, write_presets
 
 
-def make_row(text, speedup, points_lost, on_skyline=True, **others):
+def make_row(text, speedup, points_lost, on_frontier=True, **others):
     return {
         "pause_config": text,
         "criterion": "entropy",
@@ -17,7 +17,7 @@ def make_row(text, speedup, points_lost, on_skyline=True, **others):
         "speedup": speedup,
         "mean_iou": 0.5 - points_lost / 100,
         **({"mean_iou_difference": -points_lost / 100} if text else {}),
-        "on_skyline": on_skyline,
+        "on_frontier": on_frontier,
         "efficiency": 0.9,
         **others,
     }
@@ -28,10 +28,10 @@ ROWS = [
     make_row("3:0.2", 1.1, 0.2, mean_iou_interval=[0.49, 0.51]),
     make_row("3:0.4", 1.2, 0.3),
     make_row("3:0.6", 1.3, 0.7),
-    make_row("3:0.7", 1.25, 0.9, on_skyline=False),
+    make_row("3:0.7", 1.25, 0.9, on_frontier=False),
     make_row("3:0.8", 1.6, 2.0),
     {**make_row("3:0.8,5:0.8", 2.0, 6.0)},
-    {**make_row("3:0.9", 3.0, 0.0, on_skyline=False), "mean_iou": None},
+    {**make_row("3:0.9", 3.0, 0.0, on_frontier=False), "mean_iou": None},
 ]
 CONDITIONS = {"dataset": "samples", "max_gain": None, "image_size": (16, 24)}
 
@@ -59,11 +59,11 @@ def test_names_of_one_configuration_are_joined():
     assert join_names({}) == {}
 
 
-def test_a_profile_holds_the_skyline_and_the_dense_model():
-    rows = [{**ROWS[0], "on_skyline": False}, *ROWS[1:]]
+def test_a_profile_holds_the_frontier_and_the_dense_model():
+    rows = [{**ROWS[0], "on_frontier": False}, *ROWS[1:]]
     profile = make_profile(rows, CONDITIONS)
     assert [point.pause_config for point in profile.points] == [
-        read_row(row) for row in rows if row["on_skyline"] or not row["pause_config"]
+        read_row(row) for row in rows if row["on_frontier"] or not row["pause_config"]
     ]
     assert profile.points[1].mean_iou_interval == (0.49, 0.51)
     assert profile.dense.images_per_second == 10.0

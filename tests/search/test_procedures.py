@@ -12,7 +12,7 @@ from paumer_hf import PauseConfig
 from paumer_hf.model.profile_point import ProfilePoint
 from paumer_hf.search import procedures
 from paumer_hf.search.candidates import CandidateGrid
-from paumer_hf.search.procedures import PauseSearch, skyline
+from paumer_hf.search.procedures import PauseSearch, frontier_points
 from paumer_hf.search.speed import CONFIRMATION, SWEEP
 from paumer_hf.search.wishes import Wish
 
@@ -30,7 +30,7 @@ def small_passes(monkeypatch):
     monkeypatch.setattr(procedures, "PASS_SIZE", 8)
 
 
-def skyline_of(speeds, accuracies):
+def frontier_of(speeds, accuracies):
     """Those that no other exceeds, by comparing each with each; of equal ones the first."""
     names = list(speeds)
 
@@ -71,7 +71,7 @@ def test_what_is_left_out_cannot_win(made_up, wish, max_gain):
             assert choice.pause_config == choice_of(speeds, accuracies, wish)
         else:
             assert choice is None
-            assert {point.pause_config for point in search.skyline()} == skyline_of(speeds, accuracies)
+            assert {point.pause_config for point in search.frontier()} == frontier_of(speeds, accuracies)
         asked = list(itertools.chain(*accuracy.passes))
         assert len(asked) == len(set(asked)), "nothing is evaluated twice"
         assert search.evaluated == {config: accuracies[config] for config in asked}
@@ -127,7 +127,7 @@ def test_what_a_lucky_one_has_left_out_matters_again(made_up):
         assert (hidden in search.evaluated) == (expected == hidden)
 
 
-def test_the_whole_skyline_is_confirmed_and_nothing_else(made_up):
+def test_the_whole_frontier_is_confirmed_and_nothing_else(made_up):
     sweep, accuracies = made_up.tables(CONFIGS, 3, 1.0)
     noise, _ = made_up.tables(CONFIGS, 4)
     confirmation = {config: 0.5 * (sweep[config] + noise[config]) for config in CONFIGS}
@@ -135,8 +135,8 @@ def test_the_whole_skyline_is_confirmed_and_nothing_else(made_up):
     confirmed = speed.measured[CONFIRMATION]
     assert len(confirmed) < len(CONFIGS) * 2 / 3
     known = {**sweep, **{config: confirmation[config] for config in confirmed}}
-    found = {point.pause_config for point in search.skyline()}
-    assert found == skyline_of(known, accuracies)
+    found = {point.pause_config for point in search.frontier()}
+    assert found == frontier_of(known, accuracies)
     assert found <= {DENSE, *confirmed}
 
 
@@ -201,7 +201,7 @@ def test_greedy_is_the_procedure_of_the_paper(made_up):
         named = [line.rpartition(" ")[2] for line in lines if line.startswith("Best with")]
         assert (named[-1:] or [""]) == [best.to_text()]
         depths.add(len(best.pause_ratios))
-        assert {point.pause_config for point in search.skyline()} == skyline_of(
+        assert {point.pause_config for point in search.frontier()} == frontier_of(
             {config: speeds[config] for config in search.considered}, accuracies
         )
     assert depths == {0, 1, 2, 3}, "the tables must lead to all depths for this to mean much"
@@ -219,14 +219,14 @@ def test_greedy_chooses_among_what_it_has_swept(made_up):
         search.greedy(4.0)
 
 
-def test_a_skyline_holds_each_speed_once_and_nothing_unevaluated():
+def test_a_frontier_holds_each_speed_once_and_nothing_unevaluated():
     def point(layer, speedup, mean_iou):
         return ProfilePoint(PauseConfig({layer: 0.5}), speedup=speedup, mean_iou=mean_iou)
 
     equal, slower, worse = point(2, 1.5, 0.4), point(3, 1.4, 0.4), point(4, 1.5, 0.3)
     best, first, unknown = point(5, 1.2, 0.5), point(1, 1.5, 0.4), point(6, 2.0, None)
-    assert skyline([first, equal, slower, worse, best, unknown]) == [best, first]
-    assert skyline([]) == []
+    assert frontier_points([first, equal, slower, worse, best, unknown]) == [best, first]
+    assert frontier_points([]) == []
 
 
 def test_thousands_of_candidates_are_kept_in_order_quickly(made_up, monkeypatch):

@@ -60,28 +60,28 @@ def beaten(made_up, seed):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_what_noise_made_fast_is_not_in_the_frontier(noisy_search, made_up, seed):
-    true_frontier = names(noisy_search({}, seed)[0].skyline())
+    true_frontier = names(noisy_search({}, seed)[0].frontier())
     lucky = beaten(made_up, seed)[:3]
     factors = dict.fromkeys(lucky, 1.25)
     misled, _ = noisy_search(factors, seed, is_confirming=False)
-    assert names(misled.skyline()) & set(lucky), "without the confirmation it is"
+    assert names(misled.frontier()) & set(lucky), "without the confirmation it is"
     search, speed = noisy_search(factors, seed)
-    assert names(search.skyline()) == true_frontier
-    assert names(search.skyline()) <= {DENSE, *speed.measured[CONFIRMATION]}
-    assert all(point.speedup == speed.tables[CONFIRMATION][point.pause_config] for point in search.skyline() if
+    assert names(search.frontier()) == true_frontier
+    assert names(search.frontier()) <= {DENSE, *speed.measured[CONFIRMATION]}
+    assert all(point.speedup == speed.tables[CONFIRMATION][point.pause_config] for point in search.frontier() if
                point.pause_config)  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("max_gain", [1.0, math.inf])
 def test_what_noise_made_slow_is_back_in_the_frontier(noisy_search, seed, max_gain):
-    true_frontier = names(noisy_search({}, seed)[0].skyline())
+    true_frontier = names(noisy_search({}, seed)[0].frontier())
     unlucky = sorted(true_frontier - {DENSE}, key=CONFIGS.index)[1::3]
     factors = dict.fromkeys(unlucky, 0.75)
     misled, _ = noisy_search(factors, seed, is_confirming=False)
-    assert not names(misled.skyline()) >= set(unlucky), "without the confirmation it is not"
+    assert not names(misled.frontier()) >= set(unlucky), "without the confirmation it is not"
     search, speed = noisy_search(factors, seed, max_gain=max_gain)
-    assert names(search.skyline()) == true_frontier
+    assert names(search.frontier()) == true_frontier
     assert len(speed.measured[CONFIRMATION]) < len(CONFIGS) * 2 / 3, "most others are timed once"
 
 
@@ -102,12 +102,12 @@ def test_noise_everywhere_leaves_only_confirmed_timings_in_the_frontier(noisy_se
         factors[DENSE] = 1.0
         search, speed = noisy_search(factors, seed)
         confirmed = {DENSE, *speed.measured[CONFIRMATION]}
-        assert names(search.skyline()) <= confirmed
+        assert names(search.frontier()) <= confirmed
         misled, _ = noisy_search(factors, seed, is_confirming=False)
         truth = speed.tables[CONFIRMATION]
-        exaggerated = np.mean([point.speedup / truth[point.pause_config] for point in misled.skyline()])
+        exaggerated = np.mean([point.speedup / truth[point.pause_config] for point in misled.frontier()])
         assert exaggerated > 1.02, "the curse of those that win"
-        assert all(point.speedup == truth[point.pause_config] for point in search.skyline())
+        assert all(point.speedup == truth[point.pause_config] for point in search.frontier())
 
 
 def test_a_speed_that_noise_has_hidden_is_found(noisy_search, made_up):

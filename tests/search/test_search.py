@@ -87,8 +87,8 @@ def test_rows_are_those_of_evaluations_with_intervals(search, search_model, make
         assert row["speedup"] == predict_speedup(search_model.config, (16, 16), read_row(row))
         assert "images_per_second" not in row
         others = [other for other in found["results"] if other["speedup"] >= row["speedup"] and other is not row]
-        assert row["on_skyline"] == all(other["mean_iou"] < row["mean_iou"] for other in others)
-    assert found["skyline"] == [row["pause_config"] for row in found["results"] if row["on_skyline"]]
+        assert row["on_frontier"] == all(other["mean_iou"] < row["mean_iou"] for other in others)
+    assert found["frontier"] == [row["pause_config"] for row in found["results"] if row["on_frontier"]]
     assert found["choice"] is None
     assert found["conditions"]["num_images"] == 4
     assert found["conditions"]["max_gain"] is None
@@ -184,7 +184,7 @@ def test_images_per_second_are_those_beside_the_dense_model_of_the_confirmation(
         assert found["choice"]["mean_iou"] == max(row["mean_iou"] for row in fast)
         judged = [(row["speedup"] * of_sweep >= target, row["speedup"] * 10 >= target) for row in rows]
         assert any(before != after for before, after in judged), "else this means little"
-    assert all(row["is_confirmed"] for row in search(speed="measured")["results"] if row["on_skyline"])
+    assert all(row["is_confirmed"] for row in search(speed="measured")["results"] if row["on_frontier"])
 
 
 def test_presets_and_profile_are_read_back_with_the_same_choices(search, search_model, tmp_path):
@@ -206,7 +206,7 @@ def test_results_can_be_written_and_read(search, tmp_path):
         found = search(**fields)
         write_results(tmp_path / "search.json", found)
         read = read_results(tmp_path / "search.json")
-        assert read["skyline"] == found["skyline"]
+        assert read["frontier"] == found["frontier"]
         assert [row["pause_config"] for row in read["results"]] == [row["pause_config"] for row in found["results"]]
         assert make_profile(read["results"], read["conditions"]).dense.mean_iou == found["results"][0]["mean_iou"]
 

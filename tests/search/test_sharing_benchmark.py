@@ -35,6 +35,6 @@ def test_a_frontier_is_measured_in_three_ways(search_model, make_samples, make_a
     assert costs["num_configurations"] == 1 + 2 * 2 + 4
     assert costs["num_evaluated"] <= costs["num_configurations"]
     assert costs["share_search"] == costs["seconds_search"] / costs["seconds_separate"]
-    assert costs["skyline_of_all"] == search(layers=[1, 3])["skyline"]
-    assert costs["skyline"] == search(layers=[1, 3], max_gain=0.0, output=str(tmp_path / "bounded"))["skyline"]
+    assert costs["frontier_of_all"] == search(layers=[1, 3])["frontier"]
+    assert costs["frontier"] == search(layers=[1, 3], max_gain=0.0, output=str(tmp_path / "bounded"))["frontier"]
     assert "results" not in costs

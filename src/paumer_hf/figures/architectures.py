@@ -1,6 +1,6 @@
 # Copyright 2026 The paumer_hf authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Figure 5 of the paper: our skyline among other architectures, each measured against its own dense model.
+"""Figure 5 of the paper: our frontier among other architectures, each measured against its own dense model.
 
 Throughputs of different sources were measured on other devices, with other batches and number formats: side by side
 they would tell apart protocols, not methods. The figure therefore shows what each method gains and loses over the
@@ -43,7 +43,7 @@ def draw_architectures(
 ) -> None:
     """Draw change of mIoU against speed-up, both over each source's own dense model, in a panel for each data set.
 
-    Our skyline stands in the panel of its own data set.
+    Our frontier stands in the panel of its own data set.
 
     Args:
         groups: What others published.
@@ -55,7 +55,7 @@ def draw_architectures(
     Raises:
         ValueError: If `rows` has no dense model or nothing else.
     """
-    ours = skyline(rows, dataset)
+    ours = our_frontier(rows, dataset)
     results = [
         result for group in groups for result in group.results if result.speedup and result.mean_iou_change is not None
     ]
@@ -87,7 +87,7 @@ def draw_architectures(
     save_figure(figure, path)
 
 
-def skyline(rows: Sequence[Mapping[str, Any]], dataset: str) -> list[PublishedResult]:
+def our_frontier(rows: Sequence[Mapping[str, Any]], dataset: str) -> list[PublishedResult]:
     """Our configurations by entropy that no other beats in both measures, over the dense model, by speed-up.
 
     Args:
@@ -145,7 +145,7 @@ def _draw_panel(
     if ours:
         line = [_point(result) for result in ours]
         style = {"color": OKABE_ITO[0], "marker": _SHAPES["pausing"], "linewidth": 2, "markersize": 5}
-        axes.plot(*zip(*line, strict=True), label=f"{_OURS}, skyline: pausing", zorder=4, **style)
+        axes.plot(*zip(*line, strict=True), label=f"{_OURS}, frontier: pausing", zorder=4, **style)
 
 
 def _label_panel(axes: Any, results: Sequence[PublishedResult], ours: Sequence[PublishedResult]) -> None:
@@ -184,7 +184,7 @@ def draw_absolute_groups(
     Raises:
         ValueError: If `rows` has no dense model or nothing else.
     """
-    skyline(rows, dataset)
+    our_frontier(rows, dataset)
     panels = [(group, name, found) for group in groups for name, found in _absolute_results(group).items()]
     columns = 3
     lines = -(-(len(panels) + 1) // columns)
@@ -198,7 +198,7 @@ def draw_absolute_groups(
     points = [(row["images_per_second"], 100 * row["mean_iou"]) for row in ours]
     best = [points[index] for index in frontier(points)]
     panel = axes[len(panels)]
-    style_axes(panel, "images per second", "", f"{_OURS}, {DATASET_TITLES.get(dataset, dataset)}\nskyline")
+    style_axes(panel, "images per second", "", f"{_OURS}, {DATASET_TITLES.get(dataset, dataset)}\nfrontier")
     panel.plot(*zip(*best, strict=True), color=OKABE_ITO[0], marker=_SHAPES["pausing"], linewidth=2, markersize=5)
     panel.margins(0.18)
     for unused in axes[len(panels) + 1 :]:
@@ -266,4 +266,4 @@ def _caption(groups: Sequence[PublishedGroup], results: Sequence[PublishedResult
     )
 
 
-__all__ = ["DATASET_TITLES", "draw_absolute_groups", "draw_architectures", "skyline"]
+__all__ = ["DATASET_TITLES", "draw_absolute_groups", "draw_architectures", "our_frontier"]

@@ -128,7 +128,7 @@ def _draw_trade_off(arguments: argparse.Namespace) -> None:
 
 
 def _draw_architectures(arguments: argparse.Namespace) -> None:
-    """Our skyline among other architectures, each over its own dense model (figure 5)."""
+    """Our frontier among other architectures, each over its own dense model (figure 5)."""
     groups = read_published_results(arguments.published)
     conditions = read_results(arguments.results).get("conditions") or {}
     dataset = arguments.dataset or conditions.get("dataset")

@@ -23,9 +23,9 @@ def read_row(row: Mapping[str, Any]) -> PauseConfig:
 
 
 def make_profile(rows: Sequence[Mapping[str, Any]], conditions: Mapping[str, Any]) -> PauseProfile:
-    """Make the profile of a checkpoint from the rows of a search: what lies on the skyline, and the dense model.
+    """Make the profile of a checkpoint from the rows of a search: what lies on the frontier, and the dense model.
 
-    What only few rounds have timed stays out: of the skyline of a search with a wish, most.
+    What only few rounds have timed stays out: of the frontier of a search with a wish, most.
 
     Args:
         rows: Rows of `search.json`.
@@ -35,7 +35,7 @@ def make_profile(rows: Sequence[Mapping[str, Any]], conditions: Mapping[str, Any
     points = []
     for row in rows:
         is_known_well = row.get("is_confirmed", True)  # multiply-accumulates need no confirmation
-        if (row["on_skyline"] and is_known_well) or not row["pause_config"]:
+        if (row["on_frontier"] and is_known_well) or not row["pause_config"]:
             values = {name: row[name] for name in names if row.get(name) is not None}
             points.append(ProfilePoint.from_dict({"pause_config": read_row(row), **values}))
     # Where the model lay says nothing to others; its weights are known by their digest.

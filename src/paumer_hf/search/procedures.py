@@ -36,7 +36,7 @@ class PauseSearch:
     Of many configurations that few rounds have timed, those seem to be the best that chance has favoured. What is in
     doubt is therefore timed once more, with many rounds: before the evaluation what is just not fast enough, and what
     is faster or slower than its operations predict in another way than the others; after it what is chosen or on the
-    skyline, until nothing comes to these that has not been confirmed.
+    frontier, until nothing comes to these that has not been confirmed.
 
     Args:
         speed: How fast they are.
@@ -142,10 +142,10 @@ class PauseSearch:
         """
         return self._speed.row(pause_config, CONFIRMATION if pause_config in self._confirmed else SWEEP)
 
-    def skyline(self) -> list[ProfilePoint]:
-        """Return the evaluated configurations that no other exceeds, see `skyline`."""
+    def frontier(self) -> list[ProfilePoint]:
+        """Return the evaluated configurations that no other exceeds, see `frontier_points`."""
         # In the order in which they were first considered, which decides between equal ones.
-        return skyline([self.point(config) for config in self.considered if config in self.evaluated])
+        return frontier_points([self.point(config) for config in self.considered if config in self.evaluated])
 
     def _time(self, pause_configs: Sequence[PauseConfig]) -> None:
         """Time configurations, those in doubt once more."""
@@ -172,9 +172,9 @@ class PauseSearch:
         return new
 
     def _finalists(self) -> list[PauseConfig]:
-        """List what is chosen, or on the skyline, and what is in doubt now that the dense model is known better."""
+        """List what is chosen, or on the frontier, and what is in doubt now that the dense model is known better."""
         choice = self._choose()
-        finalists = self.skyline() if choice is None else [choice]
+        finalists = self.frontier() if choice is None else [choice]
         return [*(point.pause_config for point in finalists), *self._doubtful()]
 
     def _doubtful(self) -> list[PauseConfig]:
@@ -190,9 +190,9 @@ class PauseSearch:
         """Return what a profile of all configurations would select, or refuse as it does; None without a wish."""
         if not self._wish.given:
             return None
-        # What it would select is on the skyline, and what comes nearest to a speed is the fastest.
+        # What it would select is on the frontier, and what comes nearest to a speed is the fastest.
         fastest = max(self.considered, key=lambda config: self.speed_row(config)["speedup"])
-        kept = {point.pause_config: point for point in self.skyline()}
+        kept = {point.pause_config: point for point in self.frontier()}
         kept |= {config: self.point(config) for config in (PauseConfig(), fastest)}
         return PauseProfile(tuple(kept.values())).select(**self._wish.given)
 
@@ -201,7 +201,7 @@ class PauseSearch:
         return 100 * gained + points_per_doubling * math.log2(self.point(pause_config).speedup)
 
 
-def skyline(points: Sequence[ProfilePoint]) -> list[ProfilePoint]:
+def frontier_points(points: Sequence[ProfilePoint]) -> list[ProfilePoint]:
     """Return the points with a mean IoU that no other exceeds in both speed and accuracy, the slowest first.
 
     Of equal points the first is kept.
@@ -210,4 +210,4 @@ def skyline(points: Sequence[ProfilePoint]) -> list[ProfilePoint]:
     return [known[index][0] for index in frontier([(point.speedup, mean_iou) for point, mean_iou in known])]
 
 
-__all__ = ["PASS_SIZE", "PauseSearch", "skyline"]
+__all__ = ["PASS_SIZE", "PauseSearch", "frontier_points"]

@@ -49,7 +49,7 @@ def run_search(
 
     Returns:
         `conditions`; `results`, a row for each configuration that was considered, in the keys of result files, whose
-        `mean_iou` is None where the search had no need of it; `skyline`, the text forms of what is on it; and
+        `mean_iou` is None where the search had no need of it; `frontier`, the text forms of what is on it; and
         `choice`, the row of the configuration that fulfils the wish, or None where there is none.
 
     Raises:
@@ -77,9 +77,9 @@ def run_search(
         **environment_conditions(next(model.parameters()).device),
         **speed.conditions,
     }
-    texts = [row["pause_config"] for row in rows if row["on_skyline"]]
+    texts = [row["pause_config"] for row in rows if row["on_frontier"]]
     chosen = [row for row in rows if choice is not None and row["pause_config"] == choice.pause_config.to_text()]
-    return {"conditions": conditions, "results": rows, "skyline": texts, "choice": chosen[0] if chosen else None}
+    return {"conditions": conditions, "results": rows, "frontier": texts, "choice": chosen[0] if chosen else None}
 
 
 def describe_choice(row: Mapping[str, Any], num_images: int) -> str:
@@ -103,11 +103,11 @@ def _rows(search: PauseSearch, accuracy: AccuracyTable, num_resamples: int) -> l
     """Return a row for each configuration that was considered, the evaluated ones with their accuracy."""
     measured = accuracy.rows(list(search.evaluated), num_resamples)
     accuracies = dict(zip(search.evaluated, measured, strict=True))
-    best = {point.pause_config for point in search.skyline()}
+    best = {point.pause_config for point in search.frontier()}
     rows = []
     for config in search.considered:
         how = {"pause_config": config.to_text(), "criterion": config.criterion, "seed": config.seed, "mean_iou": None}
-        row = {**how, **accuracies.get(config, {}), **search.speed_row(config), "on_skyline": config in best}
+        row = {**how, **accuracies.get(config, {}), **search.speed_row(config), "on_frontier": config in best}
         rows.append({name: value for name, value in row.items() if name not in _LISTS})
     return rows
 

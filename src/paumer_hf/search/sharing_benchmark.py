@@ -35,8 +35,8 @@ def measure_frontier_costs(
 
     Returns:
         What `compare_with_separate_evaluations` returns but the results; of the search that leaves out what cannot
-        matter `seconds_search`, their `share_search` of the separate evaluations, `num_evaluated` and its `skyline`;
-        and `skyline_of_all`, when nothing is left out.
+        matter `seconds_search`, their `share_search` of the separate evaluations, `num_evaluated` and its `frontier`;
+        and `frontier_of_all`, when nothing is left out.
     """
     if arguments.wish().given or arguments.procedure != "exhaustive":
         raise ValueError("The costs of a frontier are measured without a wish and with --procedure exhaustive.")
@@ -53,14 +53,14 @@ def measure_frontier_costs(
         compared = compare_with_separate_evaluations(
             model, dataset, configs, progress, max_samples=arguments.max_samples, **fields
         )
-        skyline = run_search(model, dataset, settings, whole, progress=progress)["skyline"]
+        frontier = run_search(model, dataset, settings, whole, progress=progress)["frontier"]
     return {
         **{name: value for name, value in compared.items() if name != "results"},
         "seconds_search": seconds,
         "share_search": seconds / compared["seconds_separate"],
         "num_evaluated": sum(row["mean_iou"] is not None for row in found["results"]),
-        "skyline": found["skyline"],
-        "skyline_of_all": skyline,
+        "frontier": found["frontier"],
+        "frontier_of_all": frontier,
     }
 
 

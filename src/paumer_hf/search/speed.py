@@ -36,7 +36,7 @@ class SpeedSettings:
         image_size: Height and width in pixels.
         batch_size: Images in a call.
         sweep_rounds: How often each configuration is timed when all are.
-        confirmation_rounds: How often those are timed that are chosen, lie on the skyline or are in doubt.
+        confirmation_rounds: How often those are timed that are chosen, lie on the frontier or are in doubt.
         num_threads: Threads of torch on the CPU; None keeps their number.
     """
 
