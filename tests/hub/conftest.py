@@ -146,11 +146,13 @@ ONNX = {
     "results": [
         {
             "pause_config": "3:0.4",
+            "num_images": 23,
             "images_per_second": 6.78,
             "pytorch_images_per_second": 5.43,
             "speedup_over_pytorch": 1.249,
             "largest_logit_difference": 3.2e-6,
             "num_different_labels": 17,
+            "num_label_differences_beyond_ties": 0,
         }
     ],
 }
@@ -216,6 +218,12 @@ def search_results():
 def evaluation_results():
     """A copy of the contents of evaluation.json."""
     return json.loads(json.dumps(EVALUATION))
+
+
+@pytest.fixture
+def onnx_results():
+    """A copy of the contents of onnx.json."""
+    return json.loads(json.dumps(ONNX))
 
 
 @pytest.fixture

@@ -191,6 +191,14 @@ def test_sections_that_only_some_cards_have(make_card_sources):
         assert word in render_card(make_card_sources())
 
 
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_pixels_of_another_class_are_called_ties_where_all_are(make_card_sources, onnx_results, beyond):
+    onnx_results["results"][0]["num_label_differences_beyond_ties"] = beyond
+    text = " ".join(render_card(make_card_sources(results={"onnx": onnx_results})).split())
+    assert "23 images of" in text
+    assert ("the same score up to rounding" in text) == (beyond == 0)
+
+
 def test_results_of_two_models_are_refused(make_card_sources, evaluation_results):
     evaluation_results["results"][0]["mean_iou"] = 0.42
     with pytest.raises(ValueError, match=r"0.4123 in results/search.json and 0.4200 in .* not of one model"):

@@ -168,7 +168,11 @@ def _more_results(sources: CardSources) -> str:
     if sources.onnx is not None:
         conditions = sources.onnx["conditions"]
         threads, image_size = count(conditions["num_threads"], "thread"), size(conditions["image_size"])
-        how = f"{conditions['device']}, {threads}, {image_size} pixels, one image at a time."
+        rows = sources.onnx["results"]
+        images = count(rows[0]["num_images"], "image")
+        how = f"{conditions['device']}, {threads}, {images} of {image_size} pixels, one at a time."
+        if not any(row["num_label_differences_beyond_ties"] for row in rows):
+            how += " Where a pixel has another class, both classes have the same score up to rounding."
         sections += ["## onnxruntime beside PyTorch", format_onnx(sources.onnx)]
         sections.append(_wrap(f"{how} {describe_software(conditions)}"))
     return "".join(f"{section}\n\n" for section in sections)
