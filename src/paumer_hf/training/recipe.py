@@ -97,7 +97,7 @@ class TrainingRecipe:
         eval_resize_long_side: Most that the long side then has; None sets no bound.
         eval_max_samples: Number of validation images; None takes all.
         save_steps: Steps between two checkpoints; each evaluation has one before it, too.
-        save_total_limit: Number of checkpoints that are kept.
+        save_total_limit: Number of newest checkpoints that are kept, beside that of the best evaluation.
         dry_run: Whether to say what the training would do and stop.
         resume: Whether to go on from the newest checkpoint in `output_dir`.
         report_to: Tracker of accelerate, such as "tensorboard"; None tracks nothing beyond the log.
