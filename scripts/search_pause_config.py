@@ -29,7 +29,14 @@ from paumer_hf.evaluation.results import format_table, write_results, write_text
 from paumer_hf.evaluation.throughput import restart_with_tuned_malloc
 from paumer_hf.model.pause_profile import PauseProfile
 from paumer_hf.prediction import load_model
-from paumer_hf.search.presets import join_names, make_presets, make_profile, read_row, write_presets
+from paumer_hf.search.presets import (
+    find_better_profile,
+    join_names,
+    make_presets,
+    make_profile,
+    read_row,
+    write_presets,
+)
 from paumer_hf.search.search import describe_choice, run_search
 from paumer_hf.search.search_arguments import SearchArguments
 from paumer_hf.training.evaluation_data import load_evaluation_data
@@ -71,7 +78,9 @@ def write(arguments: SearchArguments, presets: Mapping[str, PauseConfig], profil
         print(f"{name}: {pause_config.to_text() or 'dense'}")
     if not Path(arguments.model).is_dir():
         print("Presets are written into local folders only: save the model to one and name that as --model.")
-    elif arguments.write_presets:
+    elif arguments.write_presets is None and (reason := find_better_profile(arguments.model, profile)):
+        print(f"Not written into the model, as {reason}; --write_presets true replaces it.")
+    elif arguments.write_presets is not False:
         print(f"Written to {write_presets(arguments.model, presets, profile)}")
 
 

@@ -119,6 +119,25 @@ def test_presets_are_not_written_when_told_so(search, folder, capsys):
     assert (folder / "pause_config.json").read_bytes() == before
 
 
+def test_a_trial_does_not_replace_a_better_profile(search, folder, capsys):
+    """Of more images, or of measured speeds; what a user says twice is done."""
+    fields = json.loads((folder / "pause_config.json").read_text())
+    search("--layers", "2")
+    found = json.loads((folder / "pause_config.json").read_text())["profile"]
+    for change, message in (
+        ({"num_images": 3}, "of 3 images, and this one of 2"),
+        ({"speed": "measured"}, "are measured, and these are not"),
+    ):
+        better = {**found, "conditions": {**found["conditions"], **change}}
+        (folder / "pause_config.json").write_text(json.dumps({**fields, "profile": better}))
+        before = (folder / "pause_config.json").read_bytes()
+        search("--layers", "2")
+        assert f"{message}; --write_presets true replaces it" in capsys.readouterr().out
+        assert (folder / "pause_config.json").read_bytes() == before
+    search("--layers", "2", "--write_presets", "true")
+    assert load(folder).pause_profile.conditions["speed"] == "macs"
+
+
 def test_presets_of_a_model_from_the_hub_are_named_but_not_written(search, folder, monkeypatch, capsys):
     before = (folder / "pause_config.json").read_bytes()
     load_model = paumer_hf.prediction.load_model

@@ -6,7 +6,15 @@ import pytest
 
 from paumer_hf import PaumerForSemanticSegmentation, PauseConfig
 from paumer_hf.model.pause_config_file import PAUSE_CONFIG_NAME
-from paumer_hf.search.presets import PRESET_DROPS, join_names, make_presets, make_profile, read_row, write_presets
+from paumer_hf.search.presets import (
+    PRESET_DROPS,
+    find_better_profile,
+    join_names,
+    make_presets,
+    make_profile,
+    read_row,
+    write_presets,
+)
 
 
 def make_row(text, speedup, points_lost, on_frontier=True, **others):
@@ -103,3 +111,23 @@ def test_a_broken_file_is_not_written_over(tmp_path):
     with pytest.raises(ValueError, match="not a valid pause configuration file"):
         write_presets(tmp_path, {"fast": PauseConfig()})
     assert (tmp_path / PAUSE_CONFIG_NAME).read_text(encoding="utf-8") == "{"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "reason"),
+    [
+        ({"num_images": 101}, {"num_images": 20}, "of 101 images, and this one of 20"),
+        ({"speed": "measured", "num_images": 2}, {"speed": "macs", "num_images": 9}, "measured, and these are not"),
+        ({"num_images": 20}, {"num_images": 20}, None),
+        ({"speed": "macs"}, {"speed": "measured"}, None),
+        ({"num_images": 101, "weights_sha256": "a"}, {"num_images": 20, "weights_sha256": "b"}, None),
+    ],
+)
+def test_a_profile_that_says_more_is_found(search_model, tmp_path, before, now, reason):
+    old, new = (make_profile(ROWS, {**CONDITIONS, **conditions}) for conditions in (before, now))
+    search_model.save_pretrained(tmp_path)
+    assert find_better_profile(tmp_path, new) is None
+    write_presets(tmp_path, {}, old)
+    found = find_better_profile(tmp_path, new)
+    assert (found is None) if reason is None else (reason in found)
+    assert find_better_profile(tmp_path, None) is None

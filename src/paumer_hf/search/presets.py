@@ -74,4 +74,36 @@ def write_presets(folder: str | Path, presets: Mapping[str, PauseConfig], profil
     return write_pause_config_file(folder, default, {**known, **presets}, old if profile is None else profile)
 
 
-__all__ = ["PRESET_DROPS", "join_names", "make_presets", "make_profile", "read_row", "write_presets"]
+def find_better_profile(folder: str | Path, profile: PauseProfile | None) -> str | None:
+    """Say why the profile in the folder of a checkpoint says more than a new one of the same weights.
+
+    Args:
+        folder: The folder of the checkpoint.
+        profile: The new profile; None replaces nothing.
+
+    Returns:
+        The reason, or None where the new one may take its place.
+    """
+    path = Path(folder) / PAUSE_CONFIG_NAME
+    old = read_pause_config_file(path)[2] if path.exists() else None
+    if old is None or profile is None:
+        return None
+    before, now = old.conditions, profile.conditions
+    if before.get("weights_sha256") != now.get("weights_sha256"):
+        return None
+    if before.get("speed") == "measured" != now.get("speed"):
+        return "the speeds of the profile that is there are measured, and these are not"
+    if before.get("num_images", 0) > now.get("num_images", 0):
+        return f"the profile that is there is of {before['num_images']} images, and this one of {now['num_images']}"
+    return None
+
+
+__all__ = [
+    "PRESET_DROPS",
+    "find_better_profile",
+    "join_names",
+    "make_presets",
+    "make_profile",
+    "read_row",
+    "write_presets",
+]
