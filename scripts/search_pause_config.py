@@ -78,9 +78,11 @@ def write(arguments: SearchArguments, presets: Mapping[str, PauseConfig], profil
         print(f"{name}: {pause_config.to_text() or 'dense'}")
     if not Path(arguments.model).is_dir():
         print("Presets are written into local folders only: save the model to one and name that as --model.")
-    elif arguments.write_presets is None and (reason := find_better_profile(arguments.model, profile)):
-        print(f"Not written into the model, as {reason}; --write_presets true replaces it.")
-    elif arguments.write_presets is not False:
+    elif not arguments.write_presets:
+        return
+    elif not arguments.replace_profile and (reason := find_better_profile(arguments.model, profile)):
+        print(f"Not written into the model, as {reason}; --replace_profile replaces it.")
+    else:
         print(f"Written to {write_presets(arguments.model, presets, profile)}")
 
 

@@ -118,10 +118,12 @@ def test_one_image_is_not_a_list(segmenter, images):
 def test_random_pauses_of_a_seed_do_not_depend_on_the_batch(segmenter, images):
     pause_config = PauseConfig({1: 0.5}, criterion="random", seed=2)
     expected = [segmenter(image, pause_config=pause_config, return_maps=True) for image in images]
-    found = segmenter(images, pause_config=pause_config, return_maps=True, batch_size=len(images))
-    for maps, others in zip(found, expected, strict=True):
-        assert torch.equal(maps["pause_map"], others["pause_map"])
-        assert torch.equal(maps["label_map"], others["label_map"])
+    segmenter.model.pause_config = pause_config
+    for named in (pause_config, None):
+        found = segmenter(images, pause_config=named, return_maps=True, batch_size=len(images))
+        for maps, others in zip(found, expected, strict=True):
+            assert torch.equal(maps["pause_map"], others["pause_map"])
+            assert torch.equal(maps["label_map"], others["label_map"])
 
 
 def test_a_model_from_a_training_is_evaluated(segmenter):

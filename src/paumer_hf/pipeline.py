@@ -138,8 +138,9 @@ class PaumerImageSegmentationPipeline(ImageSegmentationPipeline):
         is_batch = isinstance(images[0], list)
         if is_batch:
             images = [image for (image,) in images]
+        pause_config = self.model.resolve_pause_config(pause_config)
         # A seed gives each place of a batch pauses of its own, but here an image stands for itself.
-        alone = pause_config is not None and pause_config.criterion == "random" and pause_config.seed is not None
+        alone = pause_config.criterion == "random" and pause_config.seed is not None
         places: dict[tuple, list[int]] = {}
         for place, image in enumerate(images):
             places.setdefault((image.shape, place if alone else None), []).append(place)

@@ -75,13 +75,16 @@ def test_what_is_no_image_is_refused_by_its_name(served, tmp_path):
     (tmp_path / "text.png").write_text("no image")
     for form, message in (
         (tmp_path / "nowhere.png", r"nowhere\.png does not exist\. Name an image file"),
-        (str(tmp_path / "nowhere.png"), r"nowhere\.png does not exist, and is no URL and no base64 text"),
-        (tmp_path, "does not exist"),
+        (str(tmp_path / "nowhere.png"), r"nowhere\.png' is no image file, no URL and no image as base64 text"),
+        ("data/camvid/test", r"^'data/camvid/test' is no image file, no URL and no image as base64"),
+        ("", "^'' is no image file"),
+        (tmp_path, "is a folder"),
+        (str(tmp_path), "is a folder"),
         (tmp_path / "text.png", r"text\.png cannot be read as an image"),
         (f"{served}/nowhere.png", r"/nowhere\.png cannot be fetched: .*404"),
-        (f"{served}/text.png", r"/text\.png cannot be read as an image"),
+        (f"{served}/text.png", r"What is at http.*/text\.png cannot be read as an image"),
         ("http://127.0.0.1:9/image.png", r"http://127\.0\.0\.1:9/image\.png cannot be fetched"),
-        (base64.b64encode(bytes(3000)).decode(), "^A{300} cannot be read as an image"),
+        (base64.b64encode(bytes(3000)).decode(), "^'A{300}' is no image file"),
     ):
         with pytest.raises(ValueError, match=message):
             open_image(form)

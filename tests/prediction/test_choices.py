@@ -88,5 +88,7 @@ def test_a_model_whose_configuration_is_wrong_is_named(tiny_config, tmp_path):
     tiny_config.save_pretrained(tmp_path)
     contents = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**contents, "num_hidden_layers": -1}))
-    with pytest.raises(ValueError, match=r"cannot be loaded from .*`num_hidden_layers` must be at least 1, but is -1"):
+    with pytest.raises(
+        ValueError, match=r"The configuration of .* is refused: .*`num_hidden_layers` must be at least 1, but is -1"
+    ):
         load_model(str(tmp_path))

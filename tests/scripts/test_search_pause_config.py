@@ -132,9 +132,9 @@ def test_a_trial_does_not_replace_a_better_profile(search, folder, capsys):
         (folder / "pause_config.json").write_text(json.dumps({**fields, "profile": better}))
         before = (folder / "pause_config.json").read_bytes()
         search("--layers", "2")
-        assert f"{message}; --write_presets true replaces it" in capsys.readouterr().out
+        assert f"{message}; --replace_profile replaces it" in capsys.readouterr().out
         assert (folder / "pause_config.json").read_bytes() == before
-    search("--layers", "2", "--write_presets", "true")
+    search("--layers", "2", "--replace_profile")
     assert load(folder).pause_profile.conditions["speed"] == "macs"
 
 

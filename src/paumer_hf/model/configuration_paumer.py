@@ -264,7 +264,7 @@ class PaumerConfig(PreTrainedConfig):
         if len(set(layers)) != len(layers) or any(not 1 <= layer < self.num_hidden_layers for layer in layers):
             raise ValueError(
                 f"`train_pause_layers` must be different layers from 1 to {self.num_hidden_layers - 1}, one below "
-                f"`num_hidden_layers`, but is {layers}."
+                f"`num_hidden_layers`, but is {layers}; None takes those that suit the depth."
             )
         if not counts or min(counts) < 0 or (self.num_hidden_layers > 1 and max(counts) > len(layers)):
             raise ValueError(

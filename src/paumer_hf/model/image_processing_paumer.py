@@ -118,7 +118,8 @@ class PaumerImageProcessor(PilBackend):
                 or (channels, height, width), also a batch of them; or paths.
             segmentation_maps: One label map for each image, of its height and width: Pillow images or integer arrays
                 or tensors. They are not changed.
-            **kwargs: Attributes of the processor, for this call.
+            **kwargs: Attributes of the processor, for this call. `post_process_semantic_segmentation` does not know of
+                them: set `size` and `do_resize` on the processor for it.
 
         Returns:
             `pixel_values`, (batch, channels, height, width) in float32, and with label maps `labels`, (batch, height,

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 URL_BEGINNINGS = ("http://", "https://")
 
-# Characters that an error repeats of what is no file and no URL: base64 texts are long, and so are some paths.
+# Characters that an error repeats of what is no file and no URL: base64 texts are long, and some paths are too.
 _SHOWN = 300
 
 
@@ -45,14 +45,19 @@ def open_image(image: Image.Image | str | os.PathLike, timeout: float | None = N
         with Image.open(source) as file:
             return ImageOps.exif_transpose(file)
     except (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        shown = name if os.path.isfile(name) or name.startswith(URL_BEGINNINGS) else name[:_SHOWN]
-        raise ValueError(f"{shown} cannot be read as an image: {error}") from error
+        if isinstance(source, str):
+            raise ValueError(f"{name} cannot be read as an image: {error}") from error
+        if name.startswith(URL_BEGINNINGS):
+            raise ValueError(f"What is at {name} cannot be read as an image.") from error
+        raise _no_source(name) from error  # many a path is base64 text of something
 
 
 def _find_source(name: str, is_path: bool, timeout: float | None) -> str | io.BytesIO:
     """What Pillow can open: a path, or the bytes behind a URL or a base64 text."""
     if os.path.isfile(name):
         return name
+    if os.path.isdir(name):
+        raise ValueError(f"{name} is a folder. Name an image file.")
     if is_path:
         raise ValueError(f"{name} does not exist. Name an image file.")
     if name.startswith(URL_BEGINNINGS):
@@ -66,9 +71,11 @@ def _find_source(name: str, is_path: bool, timeout: float | None) -> str | io.By
     try:
         return io.BytesIO(base64.b64decode("".join(encoded.split()), validate=True))
     except ValueError as error:
-        raise ValueError(
-            f"{name[:_SHOWN]} does not exist, and is no URL and no base64 text either. Name an image file."
-        ) from error
+        raise _no_source(name) from error
+
+
+def _no_source(name: str) -> ValueError:
+    return ValueError(f"{name[:_SHOWN]!r} is no image file, no URL and no image as base64 text. Name an image file.")
 
 
 def flatten_images(images: Any, field: str, array_ndims: tuple[int, ...]) -> list[Image.Image | np.ndarray]:

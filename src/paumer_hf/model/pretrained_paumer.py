@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import initialization as init
 from transformers.modeling_utils import PreTrainedModel
@@ -210,8 +211,8 @@ class PaumerPreTrainedModel(PreTrainedModel):
             The model, or (model, loading information) with `output_loading_info=True`.
 
         Raises:
-            ValueError: If the checkpoint is of another architecture, `pause_config.json` is invalid or does not fit
-                the model, or `pause_config` is refused.
+            ValueError: If the checkpoint is of another architecture, a field of its configuration is refused,
+                `pause_config.json` is invalid or does not fit the model, or `pause_config` is refused.
         """
         if resolve_revision is not None and pretrained_model_name_or_path is not None:
             # One commit for the weights and for the pause configurations, also if the Hub page changes meanwhile.
@@ -221,9 +222,13 @@ class PaumerPreTrainedModel(PreTrainedModel):
         if pretrained_model_name_or_path is not None and kwargs.get("config") is None:
             _refuse_other_types(pretrained_model_name_or_path, download)
         wants_info = kwargs.pop("output_loading_info", False)
-        model, info = super().from_pretrained(
-            pretrained_model_name_or_path, *model_args, output_loading_info=True, **kwargs
-        )
+        try:
+            model, info = super().from_pretrained(
+                pretrained_model_name_or_path, *model_args, output_loading_info=True, **kwargs
+            )
+        except StrictDataclassError as error:
+            said = " ".join(str(error).split())
+            raise ValueError(f"The configuration of {pretrained_model_name_or_path} is refused: {said}") from error
         path = None
         if pretrained_model_name_or_path is not None:
             path = cached_file(

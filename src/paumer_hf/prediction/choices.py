@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 import torch
-from huggingface_hub.errors import HFValidationError, StrictDataclassError
+from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
 from paumer_hf import PaumerForSemanticSegmentation, PaumerImageProcessor, PauseConfig
@@ -38,7 +38,7 @@ def load_model(
     try:
         model = PaumerForSemanticSegmentation.from_pretrained(name_or_path)
         processor = PaumerImageProcessor.from_pretrained(name_or_path)
-    except (OSError, StrictDataclassError) as error:
+    except OSError as error:
         said = " ".join(str(error).split())
         cause = "" if error.__cause__ is None else " ".join(str(error.__cause__).split())
         cause = "" if cause in said else f" ({cause})"

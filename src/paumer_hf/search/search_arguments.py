@@ -55,12 +55,13 @@ class SearchArguments(DatasetArguments):
         default_factory=lambda: list(PRESET_DROPS.values()),
         metadata={"help": f"Points that the presets {', '.join(PRESET_DROPS)} lose at most."},
     )
-    write_presets: bool | None = field(
-        default=None,
-        metadata={
-            "help": "Write presets and profile, or the choice as --save_as, into the model; by default unless its "
-            "profile is of more images, or measured where these speeds are not."
-        },
+    write_presets: bool = field(
+        default=True,
+        metadata={"help": "Write presets and profile, or the choice as --save_as, into the model."},
+    )
+    replace_profile: bool = field(
+        default=False,
+        metadata={"help": "Also over a profile of more images, or a measured one where these speeds are not."},
     )
     save_as: str | None = field(default=None, metadata={"help": "Name of the preset that the choice becomes."})
     tune_malloc: bool = field(default=True, metadata={"help": "Restart with glibc told to keep its memory."})
@@ -76,7 +77,7 @@ class SearchArguments(DatasetArguments):
         self.drops()
         if self.speed == "macs" and self.target_throughput is not None:
             raise ValueError("--target_throughput needs measured images/s. Leave --speed macs out.")
-        if self.save_as is not None and not (wish and self.write_presets is not False):
+        if self.save_as is not None and not (wish and self.write_presets):
             raise ValueError(
                 "--save_as names the preset of a choice. Ask for one by --target_speedup, --target_throughput or "
                 "--max_drop, without --write_presets false."
