@@ -24,6 +24,12 @@ def exported(processor):
 
 
 @pytest.fixture
+def exact_model(model):
+    """The model in float64."""
+    return copy.deepcopy(model).double()
+
+
+@pytest.fixture
 def pixel_values():
     return torch.randn(1, 3, *SIZE, generator=torch.Generator().manual_seed(3))
 
@@ -50,8 +56,8 @@ def reference_labels(logits):
     return labels
 
 
-def test_the_same_agrees(model, exported, pixel_values, logits):
-    agreement = Agreement(model, exported)
+def test_the_same_agrees(model, exact_model, exported, pixel_values, logits):
+    agreement = Agreement(model, exact_model, exported)
     agreement.add(pixel_values, logits, logits.clone())
     summary = agreement.summary()
     assert summary["largest_logit_difference"] == 0
@@ -61,13 +67,13 @@ def test_the_same_agrees(model, exported, pixel_values, logits):
     assert 0 < summary["largest_difference_from_float64"] < 1e-4
 
 
-def test_counts_what_differs(model, exported, pixel_values, logits):
+def test_counts_what_differs(model, exact_model, exported, pixel_values, logits):
     """Another class in one patch, counted pixel by pixel over two images, of which the second agrees."""
     found = logits.clone()
     found[0, :, 1, 2] = found[0, :, 1, 2].roll(1)
     different = int((reference_labels(logits) != reference_labels(found)).sum())
     assert 0 < different < 16 * 24
-    agreement = Agreement(model, exported)
+    agreement = Agreement(model, exact_model, exported)
     agreement.add(pixel_values, logits, found)
     agreement.add(pixel_values, logits, logits)
     summary = agreement.summary()
@@ -80,13 +86,13 @@ def test_counts_what_differs(model, exported, pixel_values, logits):
     assert summary["largest_difference_from_float64"] > 100 * summary["largest_pytorch_difference_from_float64"]
 
 
-def test_float64_is_the_judge(model, exported, pixel_values, logits):
+def test_float64_is_the_judge(model, exact_model, exported, pixel_values, logits):
     """Where the file computes what float64 does and PyTorch something else, PyTorch is the one that is off."""
     with torch.inference_mode():
-        exact = copy.deepcopy(model).double()(pixel_values.double(), pause_config=exported.pause_config).logits
+        exact = exact_model(pixel_values.double(), pause_config=exported.pause_config).logits
     off = logits.clone()
     off[0, :, 0, 0] = off[0, :, 0, 0].roll(1)
-    agreement = Agreement(model, exported)
+    agreement = Agreement(model, exact_model, exported)
     agreement.add(pixel_values, off, exact.float())
     summary = agreement.summary()
     assert summary["num_labels_other_than_float64"] == 0
@@ -96,13 +102,13 @@ def test_float64_is_the_judge(model, exported, pixel_values, logits):
     assert next(model.parameters()).dtype == torch.float32
 
 
-def test_what_is_no_number_is_not_lost(model, exported, pixel_values, logits):
-    agreement = Agreement(model, exported)
+def test_what_is_no_number_is_not_lost(model, exact_model, exported, pixel_values, logits):
+    agreement = Agreement(model, exact_model, exported)
     agreement.add(pixel_values, logits, torch.full_like(logits, math.nan))
     agreement.add(pixel_values, logits, logits)
     assert math.isnan(agreement.summary()["largest_logit_difference"])
 
 
-def test_needs_an_image(model, exported):
+def test_needs_an_image(model, exact_model, exported):
     with pytest.raises(ValueError, match="no image was added"):
-        Agreement(model, exported).summary()
+        Agreement(model, exact_model, exported).summary()

@@ -7,34 +7,30 @@ rounding may get either. No program in float32 can do better: PyTorch itself dec
 than the same model in float64 does. Hence both are also compared with that.
 """
 
-import copy
-import dataclasses
 from typing import Any
 
 import torch
 
 from paumer_hf import PaumerForSemanticSegmentation
 from paumer_hf.export.export_check import LOGIT_TOLERANCE, PAUSE_TIE, compare_labels, pause_margins
-from paumer_hf.export.onnx_paumer import OnnxPaumer
-
-
-@dataclasses.dataclass(frozen=True)
-class _Outputs:
-    logits: torch.Tensor
+from paumer_hf.export.onnx_paumer import OnnxPaumer, OnnxPaumerOutput
 
 
 class Agreement:
     """Counts what differs between the logits and label maps of a file, of PyTorch and of PyTorch in float64."""
 
-    def __init__(self, model: PaumerForSemanticSegmentation, exported: OnnxPaumer) -> None:
+    def __init__(
+        self, model: PaumerForSemanticSegmentation, exact_model: PaumerForSemanticSegmentation, exported: OnnxPaumer
+    ) -> None:
         """Begin to count.
 
         Args:
             model: The model in float32, in evaluation mode.
+            exact_model: The same in float64; it may serve several files.
             exported: The file that was made from it.
         """
         self._model = model
-        self._exact_model = copy.deepcopy(model).double()
+        self._exact_model = exact_model
         self._exported = exported
         self._processor = exported.processor
         self._num_pixels = 0
@@ -114,7 +110,7 @@ class Agreement:
 
     def _label_map(self, logits: torch.Tensor) -> torch.Tensor:
         sizes = [self._exported.image_size]
-        return self._processor.post_process_semantic_segmentation(_Outputs(logits), target_sizes=sizes)[0]
+        return self._processor.post_process_semantic_segmentation(OnnxPaumerOutput(logits), target_sizes=sizes)[0]
 
 
 def _difference(logits: torch.Tensor, other_logits: torch.Tensor) -> float:

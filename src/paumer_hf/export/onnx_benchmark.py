@@ -8,6 +8,7 @@ meaning.
 """
 
 import contextlib
+import copy
 import dataclasses
 import random
 import statistics
@@ -91,12 +92,13 @@ def benchmark_onnx(
     """
     order = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder, _one_setting(num_threads):
+        exact_model = copy.deepcopy(model).double()
         variants = []
         for index, pause_config in enumerate(tqdm(pause_configs, desc="Exporting", unit="file", disable=None)):
             path = Path(folder) / f"{index}.onnx"
             export_onnx(model, path, pause_config, image_size, processor)
             exported = OnnxPaumer(path, num_threads=num_threads)
-            variants.append(_Variant(exported.pause_config, exported, Agreement(model, exported)))
+            variants.append(_Variant(exported.pause_config, exported, Agreement(model, exact_model, exported)))
         for image in tqdm(images, desc="Comparing", unit="image", disable=None):
             pixel_values = variants[0].exported.processor(image, return_tensors="pt").pixel_values
             if not variants[0].seconds:

@@ -14,6 +14,9 @@ from huggingface_hub import get_session
 from PIL import Image, ImageOps
 
 
+UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError)
+"""What Pillow raises for files that are damaged, too large or none of an image."""
+
 URL_BEGINNINGS = ("http://", "https://")
 
 # Characters that an error repeats of what is no file and no URL: base64 texts are long, and some paths are too.
@@ -44,7 +47,7 @@ def open_image(image: Image.Image | str | os.PathLike, timeout: float | None = N
     try:
         with Image.open(source) as file:
             return ImageOps.exif_transpose(file)
-    except (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         if isinstance(source, str):
             raise ValueError(f"{name} cannot be read as an image: {error}") from error
         if name.startswith(URL_BEGINNINGS):
@@ -226,4 +229,4 @@ def _to_rgb(image: np.ndarray, do_rescale: bool | None) -> np.ndarray:
     return blended.round().astype(np.uint8) if image.dtype == np.uint8 else blended
 
 
-__all__ = ["flatten_images", "open_image", "read_image"]
+__all__ = ["UNREADABLE", "flatten_images", "open_image", "read_image"]

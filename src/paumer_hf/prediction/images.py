@@ -9,10 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from paumer_hf import PaumerImageProcessor
-
-
-UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError)
-"""What Pillow raises for files that are damaged, too large or none of an image."""
+from paumer_hf.model.image_reading import UNREADABLE
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -49,4 +46,4 @@ def read_image(path: str | os.PathLike) -> Image.Image:
         raise ValueError(f"{Path(path)} cannot be read as an image: {error}") from error
 
 
-__all__ = ["UNREADABLE", "read_image", "resize_short_side", "to_rgb"]
+__all__ = ["read_image", "resize_short_side", "to_rgb"]

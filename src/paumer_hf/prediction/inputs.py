@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from paumer_hf.prediction.images import UNREADABLE
+from paumer_hf.model.image_reading import UNREADABLE
 from paumer_hf.prediction.video_frames import (
     ANIMATED_FORMATS,
     VIDEO_SUFFIXES,

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from paumer_hf.prediction.images import UNREADABLE, read_image, to_rgb
+from paumer_hf.model.image_reading import UNREADABLE
+from paumer_hf.prediction.images import read_image, to_rgb
 
 
 VIDEO_SUFFIXES = frozenset(

@@ -11,7 +11,8 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from paumer_hf.data.street_scenes import draw_street_scene
-from paumer_hf.prediction.images import UNREADABLE, to_rgb
+from paumer_hf.model.image_reading import UNREADABLE
+from paumer_hf.prediction.images import to_rgb
 from paumer_hf.prediction.inputs import find_images
 
 
